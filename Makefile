@@ -1,0 +1,52 @@
+# Everything here sets itself up: a bare Debian machine needs Go and root.
+GO ?= go
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test check unit race bench fuzz soak golden clean
+
+help: ## what there is
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what the lab and the tests need (Debian packages)
+	@.ci/setup
+
+build: ## bin/damselfly
+	$(GO) build -trimpath -o bin/damselfly ./cmd/damselfly
+
+demo: setup ## guests on a private bridge get their IPv6; BREAK=ra|nd|dad shows a red row, KEEP=1 leaves it up
+	@$(GO) run ./cmd/demo $(if $(BREAK),-break $(BREAK)) $(if $(KEEP),-keep)
+
+test: setup check unit race ## all of it: check, tests, tests under the race detector
+
+check: ## format, vet, staticcheck
+	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); test -z "$$out" || { echo "not gofmt'ed: $$out"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+unit:
+	$(GO) test ./...
+
+race:
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+golden: ## rewrite golden files from what the code says now
+	$(GO) test ./... -update
+
+bench: setup ## ns and allocations a frame, answers a second through Open vSwitch
+	$(GO) test -run '^$$' -bench . -benchmem ./bench/
+
+FUZZTIME ?= 60s
+fuzz: ## every fuzz target, FUZZTIME each (60s)
+	@for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p || exit 1; \
+	  done; \
+	done
+
+soak: setup ## the long forms of the tests: outages of minutes, many restarts
+	DAMSELFLY_SOAK=1 $(GO) test -count 1 -timeout 60m ./internal/e2e/
+
+clean: ## what building and testing left here
+	rm -rf bin
+	$(GO) clean -testcache
