@@ -1,0 +1,102 @@
+// Package punt is the contract between the flows that hand a frame to
+// Damselfly and the code that receives it: which class the frame is of, which
+// registers carry the ingress port and the class, and which controller
+// connection a port's frames go to.
+//
+// flows writes these values, the OpenFlow edge reads them back from the
+// packet-in, handlers and the limits count by class. Nothing here depends on
+// another package of ours.
+package punt
+
+// Class says why the switch handed a frame over. Limits, meters and counters
+// are per port and class; what is done with the frame is decided by parsing it,
+// never by its class.
+type Class uint8
+
+// The classes, in the order of their meter slots. The numbers are part of the
+// flows in a live switch: append, never renumber.
+const (
+	// None is no class: a frame that reached Damselfly without one.
+	None Class = iota
+	// NS is a Neighbor Solicitation (RFC 4861 section 4.3).
+	NS
+	// NA is a Neighbor Advertisement (RFC 4861 section 4.4).
+	NA
+	// RS is router discovery: a Router Solicitation (RFC 4861 section 4.1), or
+	// the Router Advertisement of a guest that is a router.
+	RS
+	// MLD is Multicast Listener Discovery (RFC 9777).
+	MLD
+	// DHCPv6 is a client's or relay's message to a server (RFC 9915).
+	DHCPv6
+	// Echo is an Echo Request to an address of Damselfly (RFC 4443 section 4.1).
+	Echo
+	// Error is a packet that an ICMPv6 error may have to answer (RFC 4443 section 2.4).
+	Error
+	// Unknown is traffic whose next hop is not resolved.
+	Unknown
+	// Metadata is a connection to the metadata service.
+	Metadata
+	// SEND is a message with Secure Neighbor Discovery options (RFC 3971).
+	SEND
+	// Classes is the number of classes, None included.
+	Classes
+)
+
+var classNames = [Classes]string{"none", "ns", "na", "rs", "mld", "dhcpv6", "echo", "error", "unknown", "metadata", "send"}
+
+// String returns the name of c as configuration and metrics write it.
+func (c Class) String() string {
+	if c >= Classes {
+		return "invalid"
+	}
+	return classNames[c]
+}
+
+// ParseClass returns the class named s; ok is false for None and for names
+// that are no class.
+func ParseClass(s string) (c Class, ok bool) {
+	for c := NS; c < Classes; c++ {
+		if classNames[c] == s {
+			return c, true
+		}
+	}
+	return None, false
+}
+
+// Registers of the OpenFlow pipeline that a packet-in carries to Damselfly. The
+// network's key travels in the metadata field.
+const (
+	// RegPort is the register that holds the ingress port's key.
+	RegPort = 0
+	// RegClass is the register that holds the Class.
+	RegClass = 1
+)
+
+// MaxKey is the highest key a port or network may have. Sixteen meter slots a
+// key must stay below the 2^18 meters of Open vSwitch's userspace datapath.
+const MaxKey = 16000
+
+// MeterSlots is the number of meter ids reserved for each port key.
+const MeterSlots = 16
+
+// Lanes is the number of controller connections that take punted frames. A
+// port's frames always use the lane its key selects, so they keep their order
+// and the state of a port has one writer. It is a constant, not the number of
+// processors, so that a restart elsewhere changes no flow.
+const Lanes = 4
+
+// LaneMask selects the lane from a port key.
+const LaneMask = Lanes - 1
+
+// ControllerID is the first of the Lanes controller ids that punting flows
+// name and that Damselfly's connections take.
+const ControllerID = 0xdf00
+
+// Lane returns the lane that frames of the port with this key use.
+func Lane(key uint16) int { return int(key) & LaneMask }
+
+// Version is the first octet of the userdata of every punting flow. A frame
+// with another version comes from flows of another layout and is not
+// interpreted.
+const Version = 1
