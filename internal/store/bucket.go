@@ -1,0 +1,17 @@
+package store
+
+// Bucket names one kind of record. A new bucket is a new format: it needs a
+// step in migrations, or an older program would take it for damage.
+type Bucket string
+
+const (
+	bucketMeta     Bucket = "meta"       // the format number; this package alone writes it
+	BucketKeys     Bucket = "keys"       // kind and name -> small number, see AllocateKeys
+	BucketPrefixes Bucket = "advertised" // network and prefix -> flags and lifetimes, see RecordAdvertised
+	BucketRouters  Bucket = "routers"    // network -> identity of its router, see RecordRouter
+)
+
+// allBuckets are the buckets of the newest format.
+func allBuckets() []Bucket {
+	return []Bucket{bucketMeta, BucketKeys, BucketPrefixes, BucketRouters}
+}
