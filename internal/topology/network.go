@@ -1,0 +1,190 @@
+package topology
+
+import (
+	"maps"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"damselfly/internal/wire"
+)
+
+// networkInput is all that one network and its ports are made from.
+type networkInput struct {
+	key        uint16
+	spec       *NetworkSpec
+	global     Limits
+	presence   presence
+	deprecated []Deprecated
+	former     []FormerRouter
+	ports      []portInput
+}
+
+// presence is the router on a network; the zero presence is none.
+type presence struct {
+	router string
+	spec   *PresenceSpec
+}
+
+// equal reports whether a network made from b would be the same. With
+// sameSpec both point into one Spec, whose content need not be compared.
+func (a *networkInput) equal(b *networkInput, sameSpec bool) bool {
+	return a.key == b.key &&
+		(sameSpec || (maps.Equal(a.global, b.global) && reflect.DeepEqual(a.spec, b.spec) && reflect.DeepEqual(a.presence, b.presence))) &&
+		slices.EqualFunc(a.deprecated, b.deprecated, equalDeprecated) &&
+		slices.Equal(a.former, b.former) &&
+		slices.EqualFunc(a.ports, b.ports, portInput.equal)
+}
+
+// equalDeprecated compares times as instants.
+func equalDeprecated(a, b Deprecated) bool {
+	return a.ValidUntil.Equal(b.ValidUntil) && a.Prefix == b.Prefix && a.OnLink == b.OnLink && a.Autonomous == b.Autonomous
+}
+
+// buildNetwork makes a network and its ports, taking over from old the ports
+// that are just as they were.
+func buildNetwork(in networkInput, old *builtNetwork) *builtNetwork {
+	n := &Network{Key: in.key, Name: in.spec.Name, MTU: in.spec.MTU}
+	for i := range in.spec.Subnets {
+		n.Subnets = append(n.Subnets, subnetOf(&in.spec.Subnets[i], in.presence.spec != nil))
+	}
+	deprecated := stillDeprecated(in.deprecated, n.Subnets)
+	n.Router = routerOf(&in, len(n.Subnets)+len(deprecated) > 0)
+	if n.Router != nil {
+		a := newAdvertiser(&in, n)
+		n.Advertising = a.timing
+		n.Adverts = a.compile(deprecated)
+		n.final = a.final(deprecated)
+	}
+	n.Former = formerOf(&in, n)
+
+	b := &builtNetwork{in: in, net: n}
+	previous := make(map[string]*Port)
+	if old != nil {
+		for _, p := range old.net.Ports {
+			previous[p.Name] = p
+		}
+	}
+	n.Ports, b.problems = buildPorts(&in, n)
+	for i, p := range n.Ports {
+		if q := previous[p.Name]; q != nil && p.equal(q) {
+			n.Ports[i] = q
+		}
+	}
+	n.owners = ownersOf(n)
+	return b
+}
+
+// subnetOf applies the defaults of a subnet.
+func subnetOf(s *SubnetSpec, router bool) Subnet {
+	n := Subnet{
+		Prefix: s.Prefix.Masked(), Mode: s.Mode,
+		Preferred: or(s.Preferred, min(DefaultPreferred, or(s.Valid, DefaultPreferred))),
+		Valid:     or(s.Valid, max(DefaultValid, or(s.Preferred, DefaultValid))),
+		OnLink:    or(s.OnLink, true), Autonomous: or(s.Autonomous, s.Mode != DHCPv6Stateful), PDPreferred: s.PDPreferred,
+		DNS: s.DNS, Search: s.Search,
+	}
+	if router {
+		n.Gateway = gatewayOf(s)
+	}
+	return n
+}
+
+// gatewayOf is the router's address on a subnet.
+func gatewayOf(s *SubnetSpec) netip.Addr {
+	if s.Gateway.IsValid() {
+		return s.Gateway
+	}
+	return DefaultGateway(s.Prefix)
+}
+
+// or is *v, or the default where v is nil.
+func or[T any](v *T, otherwise T) T {
+	if v == nil {
+		return otherwise
+	}
+	return *v
+}
+
+// stillDeprecated drops the prefixes that are configured again and sorts the
+// rest, so that the order they came in makes no difference.
+func stillDeprecated(list []Deprecated, subnets []Subnet) []Deprecated {
+	var kept []Deprecated
+	for _, d := range list {
+		if !slices.ContainsFunc(subnets, func(s Subnet) bool { return s.Prefix == d.Prefix.Masked() }) {
+			kept = append(kept, d)
+		}
+	}
+	slices.SortFunc(kept, func(a, b Deprecated) int {
+		return strings.Compare(a.Prefix.String(), b.Prefix.String())
+	})
+	return kept
+}
+
+// routerOf is the presence that speaks on the network; nil where there is no
+// router and nothing to advertise.
+func routerOf(in *networkInput, prefixes bool) *RouterInterface {
+	r := &RouterInterface{Router: in.presence.router, MAC: RouterMAC(in.spec.Name), LinkLocal: DefaultLinkLocal}
+	p := in.presence.spec
+	if p == nil {
+		if !prefixes {
+			return nil
+		}
+		return r
+	}
+	r.MAC, r.LinkLocal = identityOf(p)
+	for i := range in.spec.Subnets {
+		s := &in.spec.Subnets[i]
+		r.Addresses = append(r.Addresses, netip.PrefixFrom(gatewayOf(s), s.Prefix.Bits()))
+	}
+	for _, a := range p.Addresses {
+		if !slices.Contains(r.Addresses, a) {
+			r.Addresses = append(r.Addresses, a)
+		}
+	}
+	return r
+}
+
+// identityOf is the MAC and link-local address of a presence, defaults applied.
+func identityOf(p *PresenceSpec) (wire.MAC, netip.Addr) {
+	mac, linkLocal := p.MAC, p.LinkLocal
+	if mac.IsZero() {
+		mac = RouterMAC(p.Network)
+	}
+	if !linkLocal.IsValid() {
+		linkLocal = DefaultLinkLocal
+	}
+	return mac, linkLocal
+}
+
+// ownersOf indexes all addresses of the network. A port without a MAC owns
+// nothing: nothing could be answered for it. An address that two hold, which
+// Validate refuses, would be the router's, then the first port's.
+func ownersOf(n *Network) map[netip.Addr]Owner {
+	owners := make(map[netip.Addr]Owner)
+	if r := n.Router; r != nil {
+		// Whoever sends Router Advertisements is a router to its neighbours,
+		// also with lifetime 0 (RFC 4861 section 6.2.7).
+		o := Owner{MAC: r.MAC, Router: true}
+		owners[r.LinkLocal] = o
+		for _, a := range r.Addresses {
+			owners[a.Addr()] = o
+		}
+	}
+	for _, p := range n.Ports {
+		if p.MAC.IsZero() {
+			continue
+		}
+		for _, a := range p.Addresses {
+			if _, taken := owners[a]; !taken {
+				owners[a] = Owner{Port: p, MAC: p.MAC, Router: p.Router}
+			}
+		}
+	}
+	return owners
+}
+
+// seconds is a duration as a lifetime field has it.
+func seconds(d time.Duration) uint32 { return uint32(d / time.Second) }

@@ -1,0 +1,159 @@
+package topology
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"damselfly/internal/punt"
+	"damselfly/internal/wire"
+)
+
+// portInput is all that one port is made from, beside its network.
+type portInput struct {
+	key     uint16
+	spec    *PortSpec
+	binding Binding
+}
+
+func (a portInput) equal(b portInput) bool {
+	return a.key == b.key && a.binding == b.binding && (a.spec == b.spec || a.spec.equal(b.spec))
+}
+
+func (a *PortSpec) equal(b *PortSpec) bool {
+	return a.Name == b.Name && a.Network == b.Network && a.MAC == b.MAC && a.Router == b.Router && a.Unknown == b.Unknown &&
+		slices.Equal(a.Addresses, b.Addresses) && maps.Equal(a.Limits, b.Limits)
+}
+
+// equal reports whether two ports have the same content.
+func (p *Port) equal(q *Port) bool {
+	return p.Key == q.Key && p.Name == q.Name && *p.Network == *q.Network && p.MAC == q.MAC && slices.Equal(p.Addresses, q.Addresses) &&
+		p.Router == q.Router && p.Unknown == q.Unknown && p.OFPort == q.OFPort && p.Limits == q.Limits
+}
+
+// buildPorts makes the ports of a network, sorted as in is. A port whose
+// Interface brings what cannot be is unbound and reported.
+func buildPorts(in *networkInput, n *Network) ([]*Port, []Problem) {
+	var problems []Problem
+	ref := &NetworkRef{Key: n.Key, Name: n.Name}
+	macs, claimed := macClaims(in, n)
+	ports := make([]*Port, 0, len(in.ports))
+	for i := range in.ports {
+		pi := &in.ports[i]
+		p := &Port{
+			Key: pi.key, Name: pi.spec.Name, Network: ref, MAC: pi.spec.MAC,
+			Router: pi.spec.Router, Unknown: pi.spec.Unknown, OFPort: pi.binding.OFPort,
+			Limits: limitsOf(in.global, in.spec.Limits, pi.spec.Limits),
+		}
+		if p.MAC.IsZero() && pi.binding.Interface != "" {
+			if message := attachedFault(pi, macs, claimed); message != "" {
+				problems = append(problems, Problem{Object: "port " + p.Name, Message: message})
+				p.OFPort = 0
+			} else {
+				p.MAC = pi.binding.MAC
+			}
+		}
+		ports = append(ports, p)
+	}
+	return ports, append(problems, addressPorts(in, n, ports)...)
+}
+
+// macClaims maps each configured MAC of the network to who has it, and counts
+// the ports that would take each attached-mac.
+func macClaims(in *networkInput, n *Network) (macs map[wire.MAC]string, attached map[wire.MAC][]string) {
+	macs, attached = make(map[wire.MAC]string), make(map[wire.MAC][]string)
+	if n.Router != nil {
+		macs[n.Router.MAC] = "the router"
+	}
+	for i := range in.ports {
+		p := &in.ports[i]
+		if !p.spec.MAC.IsZero() {
+			macs[p.spec.MAC] = "port " + p.spec.Name
+		} else if !p.binding.MAC.IsZero() {
+			attached[p.binding.MAC] = append(attached[p.binding.MAC], p.spec.Name)
+		}
+	}
+	return macs, attached
+}
+
+// attachedFault says why a port cannot have its Interface's attached-mac; ""
+// if it can. A configured MAC wins over an attached one; of two attached ones
+// neither, since which came first must not matter.
+func attachedFault(p *portInput, macs map[wire.MAC]string, attached map[wire.MAC][]string) string {
+	mac, from := p.binding.MAC, "interface "+p.binding.Interface
+	switch {
+	case mac.IsZero() && p.spec.Unknown:
+		return "" // any MAC may be behind it
+	case mac.IsZero():
+		return fmt.Sprintf("has no MAC, so it is not served: configure mac, or set external_ids:attached-mac of %s", from)
+	case mac.IsMulticast():
+		return fmt.Sprintf("attached-mac %s of %s is a multicast address, so it is not served: set the guest's own", mac, from)
+	case macs[mac] != "":
+		return fmt.Sprintf("attached-mac %s of %s is that of %s on the same network, so it is not served: give it another", mac, from, macs[mac])
+	case len(attached[mac]) > 1:
+		return fmt.Sprintf("attached-mac %s is that of the ports %s on one network, so none is served: give each its own",
+			mac, strings.Join(attached[mac], " and "))
+	}
+	return ""
+}
+
+// addressPorts gives each port its addresses: the configured ones, then those
+// its MAC makes, without those that somebody else has by configuration.
+func addressPorts(in *networkInput, n *Network, ports []*Port) []Problem {
+	var problems []Problem
+	taken := make(map[netip.Addr]string)
+	if r := n.Router; r != nil {
+		taken[r.LinkLocal] = "the router"
+		for _, a := range r.Addresses {
+			taken[a.Addr()] = "the router"
+		}
+	}
+	for i := range in.ports {
+		for _, a := range in.ports[i].spec.Addresses {
+			taken[a] = "port " + ports[i].Name
+		}
+	}
+	for i, p := range ports {
+		p.Addresses = slices.Clone(in.ports[i].spec.Addresses)
+		for _, a := range derived(p.MAC, n.Subnets) {
+			switch other := taken[a]; {
+			case other == "":
+				p.Addresses = append(p.Addresses, a)
+			case other != "port "+p.Name:
+				problems = append(problems, Problem{Object: "port " + p.Name, Message: fmt.Sprintf(
+					"%s, which its MAC %s makes, is configured for %s, whose it stays", a, p.MAC, other)})
+			}
+		}
+	}
+	return problems
+}
+
+// derived are the addresses a host makes of its MAC: link-local and one on
+// each autonomous /64 (RFC 4862 sections 5.3 and 5.5.3).
+func derived(mac wire.MAC, subnets []Subnet) []netip.Addr {
+	if mac.IsZero() {
+		return nil
+	}
+	list := []netip.Addr{wire.LinkLocal(mac)}
+	for i := range subnets {
+		if subnets[i].Autonomous && subnets[i].Prefix.Bits() == 64 {
+			list = append(list, wire.EUI64(subnets[i].Prefix, mac))
+		}
+	}
+	return list
+}
+
+// limitsOf resolves a port's budgets from the widest scope to its own.
+func limitsOf(scopes ...Limits) (resolved [punt.Classes]Limit) {
+	for class, l := range DefaultLimits() {
+		resolved[class] = l
+	}
+	for _, scope := range scopes {
+		for class, l := range scope {
+			resolved[class] = l
+		}
+	}
+	return resolved
+}

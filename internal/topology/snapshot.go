@@ -1,0 +1,196 @@
+package topology
+
+import (
+	"net/netip"
+	"time"
+
+	"damselfly/internal/punt"
+	"damselfly/internal/wire"
+)
+
+// Snapshot is the whole topology at one moment. It never changes once a Builder
+// has returned it: readers load a pointer and need no lock. A change makes a
+// new Snapshot that shares the parts it did not touch, so pointers of networks
+// and ports that are equal in two snapshots hold equal content.
+type Snapshot struct {
+	// Rev counts the snapshots of this process.
+	Rev uint64
+	// Networks and Ports are sorted by name. Ports holds configured ports and
+	// those known from their Interface alone.
+	Networks []*Network
+	Ports    []*Port
+
+	networks []*Network // by key
+	ports    []*Port    // by key
+}
+
+// Port returns the port with this key, nil if there is none.
+func (s *Snapshot) Port(key uint16) *Port {
+	if int(key) >= len(s.ports) {
+		return nil
+	}
+	return s.ports[key]
+}
+
+// Network returns the network with this key, nil if there is none.
+func (s *Snapshot) Network(key uint16) *Network {
+	if int(key) >= len(s.networks) {
+		return nil
+	}
+	return s.networks[key]
+}
+
+// Network is one virtual link: what its guests share.
+type Network struct {
+	// Key is the network's stable number, 1 to punt.MaxKey.
+	Key  uint16
+	Name string
+	// MTU is the link's, in octets; 0 if the configuration does not say.
+	MTU     int
+	Subnets []Subnet
+	// Router is the router's presence on the network; nil without one. A
+	// network with a subnet but no router still has one, which advertises
+	// prefixes with router lifetime 0.
+	Router *RouterInterface
+	// Ports are the network's, sorted by name.
+	Ports []*Port
+	// Adverts are the compiled Router Advertisements, sent one after the other:
+	// more than one only where they do not fit the link (RFC 4861 section
+	// 6.2.3). Empty if the network is not advertised.
+	Adverts []Advert
+	// Advertising holds the timing of unsolicited advertisements.
+	Advertising Advertising
+	// Former are identities that advertised the network and no longer do.
+	Former []Former
+
+	owners map[netip.Addr]Owner
+	final  []Advert
+}
+
+// Subnet is one IPv6 prefix of a network.
+type Subnet struct {
+	Prefix netip.Prefix
+	Mode   Mode
+	// Gateway is the router's address on the prefix, invalid without a router.
+	Gateway netip.Addr
+	// Preferred and Valid are the lifetimes given to guests.
+	Preferred, Valid time.Duration
+	// OnLink, Autonomous and PDPreferred are the flags L, A (RFC 4861 section
+	// 4.6.2) and P (RFC 9762 section 4) of its Prefix Information option.
+	OnLink, Autonomous, PDPreferred bool
+	DNS                             []netip.Addr
+	Search                          []string
+}
+
+// Mode is how guests get their addresses on a subnet.
+type Mode uint8
+
+// The modes, in Neutron's words.
+const (
+	SLAAC Mode = iota
+	DHCPv6Stateless
+	DHCPv6Stateful
+)
+
+// String returns the mode as the configuration writes it.
+func (m Mode) String() string {
+	return [...]string{"slaac", "dhcpv6-stateless", "dhcpv6-stateful"}[m]
+}
+
+// RouterInterface is the router's presence on a network.
+type RouterInterface struct {
+	// Router is the router's name, "" where only prefixes are advertised.
+	Router    string
+	MAC       wire.MAC
+	LinkLocal netip.Addr
+	// Addresses are its global addresses with their prefixes' lengths.
+	Addresses []netip.Prefix
+}
+
+// Port is one guest's place on a network.
+type Port struct {
+	// Key is the port's stable number, 1 to punt.MaxKey.
+	Key     uint16
+	Name    string
+	Network *NetworkRef
+	MAC     wire.MAC
+	// Addresses are all addresses known to be the guest's: configured ones,
+	// fe80:: with the MAC's interface identifier and, on each autonomous
+	// prefix, the address made of that identifier (RFC 4291 appendix A).
+	Addresses []netip.Addr
+	// Router marks a guest that is a router: the R flag of its addresses is set.
+	Router bool
+	// Unknown marks a port behind which any MAC may live: it gets unknown unicast.
+	Unknown bool
+	// OFPort is the switch's number of the port, 0 while it is not bound to an
+	// Interface that the switch has.
+	OFPort uint32
+	// Limits are the port's punt budgets by class.
+	Limits [punt.Classes]Limit
+}
+
+// NetworkRef is the identity of the network a port belongs to. It is not the
+// Network itself, so that a port need not be copied when its network changes.
+type NetworkRef struct {
+	Key  uint16
+	Name string
+}
+
+// Limit is a token bucket: frames a second, and frames at once. The zero Limit
+// lets nothing pass; Unlimited has no bound.
+type Limit struct {
+	Rate, Burst uint32
+}
+
+// Unlimited is the Limit that `none` configures.
+var Unlimited = Limit{Rate: ^uint32(0), Burst: ^uint32(0)}
+
+// Owner says whose an address is on a network: a port's, or the router's own
+// (Port nil).
+type Owner struct {
+	Port *Port
+	// MAC answers for the address.
+	MAC wire.MAC
+	// Router is the R flag of advertisements for it (RFC 4861 section 4.4).
+	Router bool
+}
+
+// Owner returns who holds an address on the network.
+func (n *Network) Owner(a netip.Addr) (Owner, bool) {
+	o, ok := n.owners[a]
+	return o, ok
+}
+
+// Advert is one compiled Router Advertisement: the ICMPv6 message with its
+// checksum field zero, ready for the headers.
+type Advert struct {
+	Body []byte
+	// Sum is wire's partial checksum of Body, so that only the
+	// pseudo-header and the countdowns are added per frame.
+	Sum wire.Sum
+	// Countdowns are lifetimes in Body that fall with time: those of prefixes
+	// that are no longer configured (RFC 9096 section 3.5).
+	Countdowns []Countdown
+}
+
+// Former is a router identity whose end hosts must be told: its advertisements
+// carry router lifetime 0 and go out with its link-local address and MAC, at
+// most three times (RFC 4861 sections 6.2.5 and 6.2.8).
+type Former struct {
+	MAC       wire.MAC
+	LinkLocal netip.Addr
+	Adverts   []Advert
+}
+
+// Countdown is a lifetime field that reaches 0 at Until.
+type Countdown struct {
+	// Offset is where the field of 4 octets, in seconds, stands in the body.
+	Offset int
+	Until  time.Time
+}
+
+// Advertising is when unsolicited Router Advertisements are sent (RFC 4861
+// section 6.2.1); the zero value sends none.
+type Advertising struct {
+	MinInterval, MaxInterval time.Duration
+}

@@ -1,0 +1,158 @@
+package topology
+
+import (
+	"net/netip"
+	"time"
+
+	"damselfly/internal/punt"
+	"damselfly/internal/wire"
+)
+
+// Spec is a wanted topology. Once a Builder has seen it, it must not be
+// changed: make a new one.
+type Spec struct {
+	// Limits are the punt budgets of every port, over DefaultLimits.
+	Limits   Limits
+	Networks []NetworkSpec
+	Routers  []RouterSpec
+	Ports    []PortSpec
+}
+
+// Limits are punt budgets by class; a class that is not in it has the budget
+// of the next wider scope: port, network, Spec, DefaultLimits.
+type Limits map[punt.Class]Limit
+
+// DefaultLimits are the budgets of a port where nothing else is said. A class
+// without one lets nothing pass: no flow punts it.
+func DefaultLimits() Limits {
+	return Limits{
+		punt.NS:   {Rate: 200, Burst: 400},
+		punt.NA:   {Rate: 200, Burst: 400},
+		punt.RS:   {Rate: 20, Burst: 40},
+		punt.Echo: {Rate: 100, Burst: 200},
+	}
+}
+
+// NetworkSpec is one wanted network.
+type NetworkSpec struct {
+	Name string
+	// MTU is the link's in octets, 0 if nothing is known of it.
+	MTU                 int
+	Limits              Limits
+	RouterAdvertisement AdvertSpec
+	Subnets             []SubnetSpec
+}
+
+// SubnetSpec is one prefix of a network. A nil pointer is the default.
+type SubnetSpec struct {
+	Prefix netip.Prefix
+	Mode   Mode
+	// Gateway is the router's address on the prefix; invalid means the first
+	// one (prefix::1). It counts only where a router is on the network.
+	Gateway netip.Addr
+	DNS     []netip.Addr
+	Search  []string
+	// Autonomous departs from what Mode says of the A flag.
+	Autonomous *bool
+	// OnLink is the L flag, by default set.
+	OnLink      *bool
+	PDPreferred bool
+	// Preferred and Valid default to DefaultPreferred and DefaultValid; where
+	// only one is given, the other's default gives way to it.
+	Preferred, Valid *time.Duration
+}
+
+// AdvertSpec is what a network's Router Advertisements say beyond its
+// subnets. A nil pointer is the default, which the constants name.
+type AdvertSpec struct {
+	// Interval and MinInterval bound the time between unsolicited
+	// advertisements; see DefaultInterval.
+	Interval, MinInterval *time.Duration
+	// Lifetime is how long the router is a default router: DefaultLifetime
+	// with a router on the network, 0 without.
+	Lifetime *time.Duration
+	// Preference is the router's against others (RFC 4191 section 2.2).
+	Preference Preference
+	// HopLimit is what hosts send with, DefaultHopLimit if nil.
+	HopLimit *int
+	// ReachableTime and RetransTimer tune hosts' neighbour detection; 0 leaves it to them.
+	ReachableTime, RetransTimer time.Duration
+	// PREF64 is the NAT64 prefix (RFC 8781), invalid for none.
+	PREF64 netip.Prefix
+	// CaptivePortal is the API's URI (RFC 8910), "" for none.
+	CaptivePortal string
+	Routes        []RouteSpec
+	EncryptedDNS  []EncryptedDNSSpec
+}
+
+// Preference ranks default routers and routes (RFC 4191 section 2.1).
+type Preference int8
+
+// The preferences; medium is the zero value.
+const (
+	Low    Preference = -1
+	Medium Preference = 0
+	High   Preference = 1
+)
+
+// RouteSpec is a more specific route through the router (RFC 4191 section 2.3).
+type RouteSpec struct {
+	Destination netip.Prefix
+	Preference  Preference
+}
+
+// EncryptedDNSSpec is a resolver spoken to through TLS (RFC 9463).
+type EncryptedDNSSpec struct {
+	// Name is what its certificate says.
+	Name      string
+	Addresses []netip.Addr
+	// ALPN are its protocols, such as dot, h2 or doq; dot if empty.
+	ALPN []string
+}
+
+// RouterSpec is a router and the networks it stands on.
+type RouterSpec struct {
+	Name     string
+	Networks []PresenceSpec
+}
+
+// PresenceSpec is a router on one network.
+type PresenceSpec struct {
+	Network string
+	// LinkLocal defaults to DefaultLinkLocal, MAC to RouterMAC of the network's name.
+	LinkLocal netip.Addr
+	MAC       wire.MAC
+	// Addresses are held beside the gateways of the network's subnets.
+	Addresses []netip.Prefix
+}
+
+// PortSpec is one wanted port.
+type PortSpec struct {
+	Name, Network string
+	// MAC may be zero: its Interface's attached-mac counts then.
+	MAC wire.MAC
+	// Addresses need not hold those made by SLAAC.
+	Addresses       []netip.Addr
+	Router, Unknown bool
+	Limits          Limits
+}
+
+// Defaults of what a Spec may leave out.
+const (
+	// DefaultPreferred is how long a prefix's addresses are preferred.
+	DefaultPreferred = 4 * time.Hour
+	// DefaultValid is how long a prefix's addresses are valid.
+	DefaultValid = 24 * time.Hour
+	// DefaultInterval is MaxRtrAdvInterval (RFC 4861 section 6.2.1).
+	// MinRtrAdvInterval is 0.33 of it, 0.75 of it under 9 s.
+	DefaultInterval = 600 * time.Second
+	// DefaultLifetime is AdvDefaultLifetime with a router; three intervals
+	// where the interval is longer than it (RFC 4861 section 6.2.1).
+	DefaultLifetime = 1800 * time.Second
+	// DefaultHopLimit is AdvCurHopLimit (RFC 4861 section 6.2.1).
+	DefaultHopLimit = 64
+)
+
+// DefaultLinkLocal is a router's link-local address where none is given,
+// fe80::1 on every network and host: the gateway survives a migration.
+var DefaultLinkLocal = netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 15: 1})
