@@ -1,0 +1,222 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"damselfly/internal/punt"
+	"damselfly/internal/topology"
+	"damselfly/internal/wire"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata/*.txt")
+
+// write puts a configuration into a folder of its own.
+func write(t testing.TB, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "damselfly.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func ptr[T any](v T) *T { return &v }
+
+var byValue = cmp.Options{
+	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+}
+
+func TestReference(t *testing.T) {
+	t.Parallel()
+	got, err := Load("reference.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Config{
+		Bridge: "br-dfly", State: "/var/lib/damselfly", API: "127.0.0.1:8686", IDs: IDs{Groups: 0xdf000000},
+		Topology: &topology.Spec{
+			Limits: topology.DefaultLimits(),
+			Networks: []topology.NetworkSpec{
+				{Name: "blue", MTU: 1442, Limits: topology.Limits{punt.NS: {Rate: 400, Burst: 800}},
+					RouterAdvertisement: topology.AdvertSpec{
+						Interval: ptr(600 * time.Second), MinInterval: ptr(198 * time.Second), Lifetime: ptr(1800 * time.Second),
+						HopLimit: ptr(64), PREF64: netip.MustParsePrefix("64:ff9b::/96"), CaptivePortal: "https://portal.example.test/api",
+						Routes:       []topology.RouteSpec{{Destination: netip.MustParsePrefix("2001:db8:7::/48"), Preference: topology.Low}},
+						EncryptedDNS: []topology.EncryptedDNSSpec{{Name: "dns.example.test", Addresses: []netip.Addr{netip.MustParseAddr("2001:db8::53")}, ALPN: []string{"dot", "doq"}}},
+					},
+					Subnets: []topology.SubnetSpec{{
+						Prefix: netip.MustParsePrefix("fd00:b1::/64"), Gateway: netip.MustParseAddr("fd00:b1::1"),
+						DNS: []netip.Addr{netip.MustParseAddr("2001:db8::53")}, Search: []string{"example.test"},
+						Autonomous: ptr(true), OnLink: ptr(true), Preferred: ptr(4 * time.Hour), Valid: ptr(24 * time.Hour),
+					}}},
+				{Name: "ext"},
+			},
+			Routers: []topology.RouterSpec{{Name: "r1", Networks: []topology.PresenceSpec{
+				{Network: "blue"},
+				{Network: "ext", LinkLocal: netip.MustParseAddr("fe80::a"), MAC: wire.MAC{2, 0, 0, 0, 0xa, 1}, Addresses: []netip.Prefix{netip.MustParsePrefix("2001:db8:1::2/64")}},
+			}}},
+			Ports: []topology.PortSpec{{Name: "vm1", Network: "blue", MAC: wire.MAC{2, 0, 0, 0, 0, 0x11}, Addresses: []netip.Addr{netip.MustParseAddr("fd00:b1::11")},
+				Limits: topology.Limits{punt.NS: topology.Unlimited, punt.RS: {Rate: 40, Burst: 80}}}},
+		},
+	}
+	if diff := cmp.Diff(want, got, byValue); diff != "" {
+		t.Errorf("reference.yaml (-want +got):\n%s", diff)
+	}
+}
+
+// TestAddressesNeedNoQuotes writes addresses wherever YAML allows them plain.
+func TestAddressesNeedNoQuotes(t *testing.T) {
+	t.Parallel()
+	c, err := Load(write(t, `bridge: br0
+networks: [{name: n, subnets: [{prefix: fd00:b1::/64, dns: [2001:db8::1,2001:db8::2 , fd00:b1::3]}]}]
+ports:
+  - {name: a, network: n, mac: 02:00:00:00:00:12, addresses: [fd00:b1::12, "fd00:b1::13"]}
+  - name: b
+    network: n
+    addresses: [fd00:b1::14]
+  - name: c
+    network: n
+    addresses:
+      - fd00:b1::15
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.Topology.Networks[0].Subnets[0].DNS
+	for _, p := range c.Topology.Ports {
+		got = append(got, p.Addresses...)
+	}
+	var want []netip.Addr
+	for _, a := range []string{"2001:db8::1", "2001:db8::2", "fd00:b1::3", "fd00:b1::12", "fd00:b1::13", "fd00:b1::14", "fd00:b1::15"} {
+		want = append(want, netip.MustParseAddr(a))
+	}
+	if diff := cmp.Diff(want, got, byValue); diff != "" {
+		t.Errorf("addresses (-want +got):\n%s", diff)
+	}
+}
+
+// TestReferenceIsDefaults holds the comments of reference.yaml, which call
+// values defaults, against what leaving them out does.
+func TestReferenceIsDefaults(t *testing.T) {
+	t.Parallel()
+	load := func(text string) *topology.Network {
+		t.Helper()
+		c, err := Load(write(t, text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, problems := new(topology.Builder).Build(topology.Input{Spec: c.Topology, Keys: topology.Keys{
+			Networks: map[string]uint16{"blue": 1, "ext": 2}, Ports: map[string]uint16{"vm1": 1}}})
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		return s.Network(1)
+	}
+	var kept []string
+	for line := range strings.Lines(Reference) {
+		key, _, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if strings.Contains(line, "# default") && !slices.Contains([]string{"alpn", "mac", "preference"}, key) {
+			continue
+		}
+		if slices.Contains([]string{"ids", "limits"}, key) && !strings.Contains(line, "{") {
+			continue
+		}
+		kept = append(kept, line)
+	}
+	if len(kept) > strings.Count(Reference, "\n")-15 {
+		t.Fatalf("only %d lines are left out", strings.Count(Reference, "\n")-len(kept))
+	}
+	want, got := load(Reference), load(strings.Join(kept, ""))
+	if diff := cmp.Diff(want.Adverts, got.Adverts); diff != "" {
+		t.Errorf("advertisements (-with defaults written +left out):\n%s", diff)
+	}
+	if want.Advertising != got.Advertising {
+		t.Errorf("timing %v, want %v", got.Advertising, want.Advertising)
+	}
+	if diff := cmp.Diff(want.Ports[0].Limits, got.Ports[0].Limits); diff != "" {
+		t.Errorf("limits (-with defaults written +left out):\n%s", diff)
+	}
+}
+
+func TestMinimal(t *testing.T) {
+	t.Parallel()
+	c, err := Load("minimal.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.State != DefaultState || c.API != DefaultAPI || c.IDs != (IDs{Groups: DefaultGroups}) || c.Punt != PuntAuto || Minimal == "" {
+		t.Errorf("defaults: %+v", c)
+	}
+}
+
+// TestReferenceNamesEveryKey takes the keys from the schema itself.
+func TestReferenceNamesEveryKey(t *testing.T) {
+	t.Parallel()
+	text := " " + strings.NewReplacer("{", " ", "}", " ", ",", " ", "\n", " ").Replace(Reference)
+	for name, built := range map[string][]string{
+		"the file":  builtKeys(func(*int) reader { return func(v value) { v.fields((&draft{}).top()) } }),
+		"a network": builtKeys(network), "advertisements": builtKeys(advert), "a subnet": builtKeys(subnet),
+		"a router": builtKeys(router), "a presence": builtKeys(presence), "a port": builtKeys(port), "limits": builtKeys(limits),
+	} {
+		if len(built) < 2 {
+			t.Errorf("%s: found only the keys %v", name, built)
+		}
+		for _, key := range built {
+			if !strings.Contains(text, " "+key+":") {
+				t.Errorf("reference.yaml does not name %s of %s", key, name)
+			}
+		}
+	}
+}
+
+// builtKeys takes the names from the Mistake that an unknown key makes.
+func builtKeys[T any](r func(*T) reader) []string {
+	node, _ := guard(file{"x", []byte("{an_unknown_key_far_from_all_others: 1}")})
+	d := &decoder{places: map[string]place{}}
+	value{d: d, node: node}.read(r(new(T)))
+	_, names, _ := strings.Cut(d.mistakes[0].Message, "known are ")
+	return strings.Split(names, ", ")
+}
+
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no testdata: %v", err)
+	}
+	folders, _ := filepath.Glob("testdata/*.d")
+	for _, path := range append(files, folders...) {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Parallel()
+			_, err := Load(path)
+			var mistakes Mistakes
+			if !errors.As(err, &mistakes) {
+				t.Fatalf("error %v, want Mistakes", err)
+			}
+			got, golden := err.Error()+"\n", strings.TrimSuffix(path, filepath.Ext(path))+".txt"
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("mistakes (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,94 @@
+package config
+
+import (
+	"damselfly/internal/punt"
+	"damselfly/internal/topology"
+)
+
+// lastGroup is the highest group id (OFPG_MAX of OpenFlow 1.5 section 7.3.4.3).
+const lastGroup = 0xffffff00
+
+// meters is how many meters Open vSwitch's userspace datapath has.
+const meters = 1 << 18
+
+// idsUsed is how many ids lie between the first and the last that keys take.
+const idsUsed = (punt.MaxKey + 1) * punt.MeterSlots
+
+// draft is a Config being read.
+type draft struct {
+	Config
+	spec topology.Spec
+	seen map[string]string // top-level key -> file that had it
+}
+
+// top are the keys of a file. Lists add up over files; other keys stand in one.
+func (c *draft) top() keys {
+	s := &c.spec
+	k := keys{
+		"bridge": c.once(text(&c.Bridge)),
+		"state":  c.once(folder(&c.State)),
+		"api":    c.once(listen(&c.API)),
+		"punt":   c.once(transport(&c.Punt)),
+		"ids": c.once(func(v value) {
+			v.fields(keys{
+				"groups": integer(&c.IDs.Groups, 0, lastGroup-idsUsed),
+				"meters": integer(&c.IDs.Meters, 0, meters-idsUsed),
+			})
+		}),
+		"limits":   c.once(limits(&s.Limits)),
+		"networks": list(len(s.Networks), grow(&s.Networks, network)),
+		"routers":  list(len(s.Routers), grow(&s.Routers, router)),
+		"ports":    list(len(s.Ports), grow(&s.Ports, port)),
+	}
+	return k.without("security_groups", "floating")
+}
+
+// without adds keys of the format whose function does not exist yet: they are
+// refused as such, never accepted and ignored.
+func (k keys) without(names ...string) keys {
+	for _, n := range names {
+		k[n] = nil
+	}
+	return k
+}
+
+// once refuses a key that another file had.
+func (c *draft) once(r reader) reader {
+	return func(v value) {
+		if other, ok := c.seen[v.path]; ok {
+			v.wrong("stands in %s already; keep one", other)
+			return
+		}
+		c.seen[v.path] = v.d.file
+		r(v)
+	}
+}
+
+func transport(to *Punt) reader {
+	return func(v value) {
+		if s, ok := textOf(v, "auto"); ok && s == "port" {
+			v.wrong("port is not built yet; write auto or packet-in")
+			return
+		} else if ok {
+			choice(to, []string{"auto", "packet-in"}, []Punt{PuntAuto, PuntPacketIn})(v)
+		}
+	}
+}
+
+// limits reads budgets by class.
+func limits(to *topology.Limits) reader {
+	return func(v value) {
+		m := make(topology.Limits)
+		k := keys{}
+		for _, class := range []punt.Class{punt.NS, punt.NA, punt.RS, punt.Echo} {
+			k[class.String()] = func(v value) {
+				var l topology.Limit
+				limit(&l)(v)
+				m[class] = l
+			}
+		}
+		v.fields(k.without("mld", "dhcpv6", "error", "unknown", "metadata", "send",
+			"leases", "addresses", "neighbors", "groups", "connections"))
+		*to = m
+	}
+}
