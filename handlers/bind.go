@@ -1,0 +1,76 @@
+package handlers
+
+import (
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"damselfly/handlers/reason"
+	"damselfly/internal/topology"
+	"damselfly/pipeline"
+)
+
+// ReasonName returns the stable name of r in kebab case, as metrics label it.
+func ReasonName(r pipeline.Reason) string { return reason.Name(r) }
+
+// Explain returns what r tells an operator, one line.
+func Explain(r pipeline.Reason) string { return reason.Explain(r) }
+
+// panicLogInterval is the least time between two stacks in the log: a guest
+// that found a mistake must not fill the disk with it.
+const panicLogInterval = time.Minute
+
+// Bind returns the Handler that serves what snapshot gives, by the clock now;
+// both are asked once per batch. Any number of workers may call it at once.
+//
+// A panic ends in pipeline.Panicked for its frame alone, with a stack in log at
+// most once a minute.
+func Bind(snapshot func() *topology.Snapshot, now func() time.Time, log *slog.Logger) pipeline.Handler {
+	p := &panics{log: log}
+	return func(batch []pipeline.Frame, r *pipeline.Replies, reasons []pipeline.Reason) {
+		s, t := snapshot(), now()
+		for done := 0; done < len(batch); {
+			done = serve(s, t, batch, done, r, reasons, p)
+		}
+	}
+}
+
+// serve handles batch from first on until the end or a panic, and returns how
+// many frames are done. One recover thus covers many frames.
+func serve(s *topology.Snapshot, now time.Time, batch []pipeline.Frame, first int,
+	r *pipeline.Replies, reasons []pipeline.Reason, p *panics) (done int) {
+	done = first
+	made := len(r.List())
+	defer func() {
+		if v := recover(); v != nil {
+			r.Undo(made) // half a reply is none
+			reasons[done] = pipeline.Panicked
+			p.report(v, &batch[done], now)
+			done++
+		}
+	}()
+	for ; done < len(batch); done++ {
+		made = len(r.List())
+		reasons[done] = Dispatch(s, now, &batch[done], r)
+	}
+	return done
+}
+
+// panics logs recovered panics of all workers.
+type panics struct {
+	log    *slog.Logger
+	last   atomic.Int64 // UnixNano of the last one logged
+	silent atomic.Int64 // how many were not since then
+}
+
+func (p *panics) report(v any, f *pipeline.Frame, now time.Time) {
+	last, t := p.last.Load(), now.UnixNano()
+	if last != 0 && t-last < int64(panicLogInterval) || !p.last.CompareAndSwap(last, t) {
+		p.silent.Add(1)
+		return
+	}
+	p.log.Error("a frame made a handler panic and was dropped; please report the stack",
+		"panic", v, "port", f.Port, "network", f.Network, "class", f.Class, "length", len(f.Data),
+		"unlogged", p.silent.Swap(0), "stack", string(debug.Stack()))
+}

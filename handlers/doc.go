@@ -1,0 +1,16 @@
+// Package handlers decides what becomes of one punted frame, given one snapshot
+// of the topology: which replies, and the one reason it ends in. Below Bind all
+// of it is pure: no state, no I/O, no clock.
+//
+//	bind.go       a batch: snapshot and time loaded once, a panic kept to its frame
+//	dispatch.go   a frame: its port and network, its headers, the protocol by a switch
+//	packet/       what a protocol gets to see, and the checks of a sender that all share
+//	reason/       every outcome with its name and what it tells an operator
+//	nd/           Neighbor Solicitation and Advertisement, Redirect (RFC 4861 sections 7 and 8)
+//	ra/           Router Solicitation and Advertisement (RFC 4861 section 6)
+//	icmpv6/       echo (RFC 4443 section 4)
+//
+// A frame gets at most one reply, but a Router Solicitation one for each
+// advertisement of its network. Bytes come from wire, whose gates every message
+// passes before a field of it is believed.
+package handlers

@@ -1,0 +1,89 @@
+// Package nd handles Neighbor Discovery between neighbours: Neighbor
+// Solicitations and Advertisements (RFC 4861 section 7), and the Redirects that
+// guests have no business sending.
+//
+//	solicit.go   Neighbor Solicitation: answered for whom the snapshot knows, re-sent for whom it does not
+//	advert.go    Neighbor Advertisement and Redirect of guests: re-sent or dropped
+//
+// What the snapshot knows it vouches for, so guests need not ask each other;
+// what it does not know, such as addresses a guest made up (RFC 8981), is left
+// to the guests: the message is validated and re-sent unchanged.
+package nd
+
+import (
+	"net/netip"
+
+	"damselfly/handlers/packet"
+	"damselfly/handlers/reason"
+	"damselfly/internal/topology"
+	"damselfly/internal/wire"
+	"damselfly/pipeline"
+)
+
+// Solicit handles a Neighbor Solicitation: it answers it for the owner of the
+// target, re-sends it, or drops it (RFC 4861 sections 7.1.1 and 7.2.4).
+func Solicit(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
+	ns, fault := wire.CheckNeighborSolicit(&p.Packet)
+	if fault != wire.FaultNone {
+		return reason.OfFault(fault)
+	}
+	if why := p.Honest(ns.SourceLinkLayer()); why != 0 {
+		return why
+	}
+	target := ns.Target()
+	owner, known := p.Network.Owner(target)
+	switch {
+	case !known:
+		return p.Relay(r)
+	// A host that hears of its own tentative address from others must give it
+	// up (RFC 4862 section 5.4.4), and nobody else has the address: so neither
+	// an answer nor the question goes out.
+	case p.Owns(owner):
+		return reason.OwnAddress
+	// Also for a guest that is away: it comes back with its address.
+	case p.IPv6.SourceUnspecified():
+		advertise(p, r, owner, target)
+		return reason.Defended
+	case owner.Port == nil:
+		advertise(p, r, owner, target)
+		return reason.Answered
+	case owner.Port.OFPort == 0:
+		return reason.TargetUnbound
+	case p.IPv6.DestinationMulticast():
+		advertise(p, r, owner, target)
+		return reason.Answered
+	// A unicast solicitation asks whether the neighbour is alive (RFC 4861
+	// section 7.3.1), which only the guest itself can tell.
+	case p.Ethernet.Destination() == owner.MAC:
+		return p.Relay(r)
+	}
+	return reason.Misdirected
+}
+
+// advertise answers p on behalf of target's owner out of the port that asked.
+//
+// The Ethernet destination is the asker's own source, not its link-layer option:
+// the two are equal but behind ports with Unknown, and the source is where the
+// switch saw the frame come from.
+func advertise(p *packet.Packet, r *pipeline.Replies, owner topology.Owner, target netip.Addr) {
+	h := wire.Headers{
+		SourceMAC:      owner.MAC,
+		DestinationMAC: p.Ethernet.Source(),
+		Source:         target,
+		Destination:    p.IPv6.Source(),
+		HopLimit:       wire.MaxHopLimit,
+	}
+	flags := uint8(wire.FlagSolicited | wire.FlagOverride)
+	// "If the source of the solicitation is the unspecified address, the node
+	// MUST set the Solicited flag to zero and multicast the advertisement to
+	// the all-nodes address", RFC 4861 section 7.2.4.
+	if p.IPv6.SourceUnspecified() {
+		h.DestinationMAC, h.Destination = wire.AllNodesMAC, wire.AllNodes
+		flags = wire.FlagOverride
+	}
+	if owner.Router {
+		flags |= wire.FlagRouter
+	}
+	b := r.Back(&p.Frame, wire.NeighborAdvertFrameLen)
+	wire.PutNeighborAdvert(b, &h, target, owner.MAC, flags)
+}

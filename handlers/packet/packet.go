@@ -1,0 +1,72 @@
+// Package packet holds what every protocol's handler gets to see of one punted
+// frame, and the rules about a sender that all of them share.
+package packet
+
+import (
+	"slices"
+	"time"
+
+	"damselfly/handlers/reason"
+	"damselfly/internal/topology"
+	"damselfly/internal/wire"
+	"damselfly/pipeline"
+)
+
+// Packet is one punted frame, cut into views, with its place in the topology.
+// It borrows the frame and the snapshot for one call and is used again for the
+// next frame: handlers keep nothing of it.
+type Packet struct {
+	wire.Packet
+	// Frame is what the switch said of the frame; Network is never 0 here.
+	Frame pipeline.Frame
+	// Port is where the frame came in, Network the network it belongs to; neither is nil.
+	Port    *topology.Port
+	Network *topology.Network
+	// Now is the time that the whole batch is handled at.
+	Now time.Time
+}
+
+// Honest checks that the sender is who it says: the Ethernet source and a
+// link-layer address option, if linked, are the port's MAC, and the IPv6
+// source is not known to be someone else's. It returns 0 or the reason to drop
+// the packet. What hosts learn from Neighbor Discovery is only as true as this
+// check, since the protocol has none (RFC 3756 section 4.1).
+//
+// Behind a port with Unknown any MAC may live, so there only the IPv6 source is
+// checked. A source that the snapshot does not know passes: guests make
+// addresses of their own (RFC 8981, RFC 7217).
+func (p *Packet) Honest(option wire.MAC, linked bool) pipeline.Reason {
+	if !p.Port.Unknown {
+		if p.Ethernet.Source() != p.Port.MAC {
+			return reason.ForgedMAC
+		}
+		if linked && option != p.Port.MAC {
+			return reason.ForgedLinkLayer
+		}
+	}
+	if p.IPv6.SourceUnspecified() {
+		return 0
+	}
+	// A port has few addresses, and most guests use one of them: finding it
+	// here costs a fraction of the network's map.
+	source := p.IPv6.Source()
+	if slices.Contains(p.Port.Addresses, source) {
+		return 0
+	}
+	if owner, ok := p.Network.Owner(source); ok && !p.Owns(owner) {
+		return reason.ForgedSource
+	}
+	return 0
+}
+
+// Owns reports whether owner is the port that the packet came in by.
+func (p *Packet) Owns(owner topology.Owner) bool {
+	return owner.Port != nil && owner.Port.Key == p.Port.Key
+}
+
+// Relay re-sends the frame as it came, padding included, to whom its
+// destination names among the other ports of the network.
+func (p *Packet) Relay(r *pipeline.Replies) pipeline.Reason {
+	copy(r.Onward(&p.Frame, len(p.Ethernet)), p.Ethernet)
+	return reason.Relayed
+}

@@ -1,0 +1,50 @@
+// Package ra sends and guards Router Advertisements (RFC 4861 section 6). What
+// an advertisement contains is compiled into the snapshot; here it gets its
+// headers, the lifetimes that count down and its checksum.
+//
+//	solicit.go   Router Solicitation: answered, or re-sent where a guest is the router
+//	guard.go     Router Advertisements of guests
+//	build.go     the frames, unsolicited ones for the owner of the timers included
+package ra
+
+import (
+	"damselfly/handlers/packet"
+	"damselfly/handlers/reason"
+	"damselfly/internal/wire"
+	"damselfly/pipeline"
+)
+
+// Solicit handles a Router Solicitation (RFC 4861 sections 6.1.1 and 6.2.6). On
+// a network that Damselfly advertises it answers with all of the network's
+// advertisements, the only answer of more than one frame; elsewhere it re-sends
+// the question, since a guest may be the router.
+func Solicit(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
+	rs, fault := wire.CheckRouterSolicit(&p.Packet)
+	if fault != wire.FaultNone {
+		return reason.OfFault(fault)
+	}
+	if why := p.Honest(rs.SourceLinkLayer()); why != 0 {
+		return why
+	}
+	n := p.Network
+	if !advertised(n) {
+		return p.Relay(r)
+	}
+	if !p.IPv6.DestinationMulticast() {
+		if owner, ok := n.Owner(p.IPv6.Destination()); !ok || owner.Port != nil {
+			return reason.Misdirected
+		}
+	}
+	h := headers(n.Router.MAC, n.Router.LinkLocal)
+	// Unicast wakes nobody else up (RFC 7772 section 5.1) and is allowed for a
+	// source that has an address (RFC 4861 section 6.2.6). One without is
+	// answered to all nodes, but out of its own port only.
+	if !p.IPv6.SourceUnspecified() {
+		h.DestinationMAC, h.Destination = p.Ethernet.Source(), p.IPv6.Source()
+	}
+	for i := range n.Adverts {
+		a := &n.Adverts[i]
+		put(r.Back(&p.Frame, frameLen(a)), &h, a, p.Now)
+	}
+	return reason.Answered
+}

@@ -1,0 +1,117 @@
+// Package reason numbers and names every way a punted frame can end. It stands
+// below the protocols, so that each can return its reasons and the dispatch
+// above them can list all.
+//
+//	reason.go   the reasons of decisions: answered, re-sent, or a rule about who may say what
+//	fault.go    the reasons of malformed frames, one for each wire.Fault
+//
+// The numbers live only in this process; the names are stable: operators graph them.
+package reason
+
+import (
+	"damselfly/internal/wire"
+	"damselfly/pipeline"
+)
+
+// The ways a frame that reached the handlers can end, faults of its form aside.
+const (
+	// Answered: a reply, or for a solicited advertisement several, went back.
+	Answered = pipeline.FirstReason + iota
+	// Defended: a probe for a taken address was told so (RFC 4862 section 5.4.3).
+	Defended
+	// Relayed: the frame was validated and re-sent unchanged within its network.
+	Relayed
+
+	// UnknownPort: the snapshot has no port with the frame's key, or no number of the switch to answer by.
+	UnknownPort
+	// UnknownNetwork: the snapshot has no such network, or the port is no longer on it.
+	UnknownNetwork
+	// NotOurs: well formed, but addressed to nobody that Damselfly answers for, or of a protocol it does not serve.
+	NotOurs
+	// NotHandled: an ICMPv6 type that Damselfly has no answer to.
+	NotHandled
+	// Misdirected: Ethernet and IPv6 destination belong to different nodes.
+	Misdirected
+
+	// OwnAddress: a guest asked about an address that is its own; an answer would make it give the address up.
+	OwnAddress
+	// TargetUnbound: the address asked about is known, but its guest is not there.
+	TargetUnbound
+
+	// ForgedMAC: the Ethernet source is not the port's MAC.
+	ForgedMAC
+	// ForgedLinkLayer: the link-layer address option is not the port's MAC.
+	ForgedLinkLayer
+	// ForgedSource: the IPv6 source belongs to another port or to the router.
+	ForgedSource
+	// ForgedTarget: an advertisement for an address of another port or of the router.
+	ForgedTarget
+	// ForgedRouterFlag: an advertisement with the R flag from a guest that is no router.
+	ForgedRouterFlag
+	// GuestRA: a Router Advertisement from a port that may not send one (RFC 6105 section 1).
+	GuestRA
+	// GuestRedirect: a Redirect from a guest (RFC 4861 section 8.1).
+	GuestRedirect
+
+	firstFault
+)
+
+// Count is the number of reasons, those of the pipeline included: they run
+// from 0 to Count-1.
+const Count = int(firstFault) + wire.Faults - 1
+
+type entry struct{ name, text string }
+
+var entries = [firstFault]entry{
+	pipeline.Unset:     {"unset", "no decision was made: a mistake in Damselfly, please report it"},
+	pipeline.OverLimit: {"over-limit", "dropped unseen: the port sent more of this class than its limit; raise it under `limits` if the guest means well"},
+	pipeline.Panicked:  {"panicked", "the frame made a handler fail: a mistake in Damselfly, please report the stack in the log"},
+
+	Answered: {"answered", "answered"},
+	Defended: {"dad-defended", "a duplicate address probe was told that the address is taken"},
+	Relayed:  {"relayed", "valid, and re-sent to the ports of the network that it concerns"},
+
+	UnknownPort:    {"unknown-port", "the port is not in the configuration any more; normal for a moment while a port is removed"},
+	UnknownNetwork: {"unknown-network", "the port is not on this network any more; normal for a moment while a network changes"},
+	NotOurs:        {"not-ours", "not addressed to a service of this network; normal for a moment while the configuration changes"},
+	NotHandled:     {"not-handled", "an ICMPv6 type that has no answer here"},
+	Misdirected:    {"misdirected", "sent to the MAC of one node and the address of another: a stale neighbour entry, or a probe for hosts that answer wrongly"},
+
+	OwnAddress:    {"own-address", "a guest asked about its own address, which nobody else has: silence is the right answer"},
+	TargetUnbound: {"target-unbound", "the address belongs to a port whose interface is not on the switch"},
+
+	ForgedMAC:        {"forged-mac", "the Ethernet source is not the port's `mac`; a port that bridges other hosts needs `unknown: true`"},
+	ForgedLinkLayer:  {"forged-link-layer", "a link-layer address option names another MAC than the port's"},
+	ForgedSource:     {"forged-source", "the source address belongs to another port or to the router"},
+	ForgedTarget:     {"forged-target", "a guest advertised an address of another port or of the router"},
+	ForgedRouterFlag: {"forged-router-flag", "a guest advertised itself as a router; if it is one, its port needs `router: true`"},
+	GuestRA:          {"guest-ra", "a Router Advertisement from a guest; only a port with `router: true` on a network that Damselfly does not advertise may send one"},
+	GuestRedirect:    {"guest-redirect", "a Redirect from a guest"},
+}
+
+// Name returns the stable name of r in kebab case, as metrics label it; "unknown" if there is no such reason.
+func Name(r pipeline.Reason) string {
+	switch {
+	case r < firstFault:
+		return entries[r].name
+	case int(r) < Count:
+		return fault(r).String()
+	}
+	return "unknown"
+}
+
+// Explain returns what r tells an operator, one line; "" if there is no such reason.
+func Explain(r pipeline.Reason) string {
+	switch {
+	case r < firstFault:
+		return entries[r].text
+	case int(r) < Count:
+		return faultTexts[fault(r)]
+	}
+	return ""
+}
+
+// Replies reports whether frames that end so had something sent because of them.
+func Replies(r pipeline.Reason) bool {
+	return r == Answered || r == Defended || r == Relayed
+}

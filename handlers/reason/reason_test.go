@@ -1,0 +1,56 @@
+package reason
+
+import (
+	"regexp"
+	"testing"
+
+	"damselfly/internal/wire"
+	"damselfly/pipeline"
+)
+
+func TestEveryReasonIsExplained(t *testing.T) {
+	t.Parallel()
+	kebab := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	seen := map[string]pipeline.Reason{}
+	if Count > 256 {
+		t.Fatalf("%d reasons do not fit pipeline.Reason", Count)
+	}
+	for i := range Count {
+		r := pipeline.Reason(i)
+		name := Name(r)
+		if !kebab.MatchString(name) {
+			t.Errorf("reason %d: name %q is not kebab case", i, name)
+		}
+		if other, ok := seen[name]; ok {
+			t.Errorf("reasons %d and %d are both named %q", other, i, name)
+		}
+		seen[name] = r
+		if Explain(r) == "" {
+			t.Errorf("reason %d, %s: no explanation", i, name)
+		}
+	}
+	if got := Name(pipeline.Reason(Count)); got != "unknown" {
+		t.Errorf("name behind the last reason: got %q, want unknown", got)
+	}
+	if got := Explain(pipeline.Reason(Count)); got != "" {
+		t.Errorf("explanation behind the last reason: got %q, want none", got)
+	}
+}
+
+func TestEveryFaultHasItsReason(t *testing.T) {
+	t.Parallel()
+	seen := map[pipeline.Reason]wire.Fault{}
+	for f := wire.FaultNone + 1; int(f) < wire.Faults; f++ {
+		r := OfFault(f)
+		if other, ok := seen[r]; ok || r < firstFault || int(r) >= Count {
+			t.Errorf("%v: reason %d is %v's or out of range", f, r, other)
+		}
+		seen[r] = f
+		if Name(r) != f.String() {
+			t.Errorf("%v: its reason is named %q", f, Name(r))
+		}
+		if Replies(r) {
+			t.Errorf("%v: counts as answered", f)
+		}
+	}
+}
