@@ -1,0 +1,193 @@
+package flows
+
+import (
+	"slices"
+
+	"damselfly/internal/punt"
+	"damselfly/internal/topology"
+)
+
+// Env is what the flows depend on besides the topology.
+type Env struct {
+	// NDExt says that the datapath can rewrite the reserved word and the option
+	// type of Neighbor Discovery messages, so that a flow can make a Neighbor
+	// Advertisement.
+	NDExt bool
+	// PulsePort is the switch's number of the pulse port, whose carrier falls
+	// when Damselfly dies. 0 means there is none: punts then go nowhere while
+	// Damselfly is away.
+	PulsePort uint32
+	// FirstGroup and FirstMeter begin the ranges of ids that are Damselfly's.
+	FirstGroup, FirstMeter uint32
+}
+
+// Compile returns all flows, groups and meters that a switch needs for s.
+func Compile(s *topology.Snapshot, env Env) *Set {
+	return NewCompiler(env).Update(s).Set()
+}
+
+// Compiler compiles snapshot after snapshot and does over only what changed.
+// It is used by one goroutine.
+type Compiler struct {
+	env      Env
+	base     *piece
+	networks map[uint16]compiled[*topology.Network]
+	ports    map[uint16]compiled[*topology.Port]
+}
+
+// compiled is a piece and the part of the snapshot it was made from. Parts
+// never change, so the same pointer means the same piece.
+type compiled[T any] struct {
+	from T
+	*piece
+}
+
+// piece is what one part of the topology needs of the switch.
+type piece struct {
+	flows  []Flow
+	groups []Group
+	meters []Meter
+}
+
+// NewCompiler returns a Compiler that has seen no snapshot.
+func NewCompiler(env Env) *Compiler {
+	c := &Compiler{
+		env:      env,
+		networks: map[uint16]compiled[*topology.Network]{},
+		ports:    map[uint16]compiled[*topology.Port]{},
+	}
+	b := builder{env: env, piece: &piece{}}
+	b.baseFlows()
+	c.base = b.piece
+	return c
+}
+
+// Update compiles what differs from the snapshot before and returns the pieces
+// of s.
+func (c *Compiler) Update(s *topology.Snapshot) *Pieces {
+	networks := make(map[uint16]compiled[*topology.Network], len(s.Networks))
+	for _, n := range s.Networks {
+		k, ok := c.networks[n.Key]
+		if !ok || k.from != n {
+			k = compiled[*topology.Network]{n, c.network(n)}
+		}
+		networks[n.Key] = k
+	}
+	ports := make(map[uint16]compiled[*topology.Port], len(s.Ports))
+	for _, p := range s.Ports {
+		k, ok := c.ports[p.Key]
+		if !ok || k.from != p {
+			k = compiled[*topology.Port]{p, c.port(p)}
+		}
+		ports[p.Key] = k
+	}
+	c.networks, c.ports = networks, ports
+	return c.pieces()
+}
+
+func (c *Compiler) pieces() *Pieces {
+	out := &Pieces{list: make(map[pieceID]*piece, 1+len(c.networks)+len(c.ports))}
+	out.list[pieceID{}] = c.base
+	for key, n := range c.networks {
+		out.list[pieceID{'n', key}] = n.piece
+	}
+	for key, p := range c.ports {
+		out.list[pieceID{'p', key}] = p.piece
+	}
+	return out
+}
+
+func (c *Compiler) network(n *topology.Network) *piece {
+	b := builder{env: c.env, piece: &piece{}, object: uint32(n.Key)}
+	b.networkNDFlows(n)
+	b.networkEchoFlows(n)
+	b.networkSwitchFlows(n)
+	return b.piece
+}
+
+func (c *Compiler) port(p *topology.Port) *piece {
+	b := builder{env: c.env, piece: &piece{}, object: uint32(p.Key)}
+	if p.OFPort == 0 {
+		return b.piece
+	}
+	b.portClassifyFlows(p)
+	b.portGateFlows(p)
+	b.portNDFlows(p)
+	b.portEchoFlows(p)
+	b.portSwitchFlows(p)
+	return b.piece
+}
+
+// builder collects the flows of one piece.
+type builder struct {
+	env Env
+	*piece
+	// object is the key the cookies of the piece carry.
+	object uint32
+}
+
+// add appends a flow.
+func (b *builder) add(table uint8, priority uint16, role Role, m Match, actions ...Action) {
+	b.flows = append(b.flows, Flow{
+		Table: table, Priority: priority, Cookie: cookie(role, b.object), Match: m, Actions: actions,
+	})
+}
+
+// baseFlows are those that no network or port has a part in.
+func (b *builder) baseFlows() {
+	b.guardFlows()
+	b.serviceFlows()
+	b.baseNDFlows()
+	b.baseEchoFlows()
+	b.puntFlows()
+	b.baseSwitchFlows()
+}
+
+// Groups of the base, counted from Env.FirstGroup; a network's flood group
+// follows behind groupFlood by the network's key.
+const (
+	// groupAway goes to the away table; it is there to be watched.
+	groupAway = iota
+	// groupPunt hands over, or goes away when the pulse port is down.
+	groupPunt
+	// groupND recirculates into the ND tables.
+	groupND
+	// groupEcho recirculates into the echo reply table.
+	groupEcho
+
+	groupFlood = 16
+)
+
+// LastGroup is the highest group of ours, counted from Env.FirstGroup.
+const LastGroup = groupFlood + punt.MaxKey
+
+func (b *builder) group(n uint32) uint32 { return b.env.FirstGroup + n }
+
+// floodGroup is the id of the group that holds all ports of a network.
+func (b *builder) floodGroup(network uint16) uint32 {
+	return b.group(groupFlood + uint32(network))
+}
+
+// meterID is the id of a port's meter for a class.
+func (b *builder) meterID(port uint16, c punt.Class) uint32 {
+	return b.env.FirstMeter + uint32(port)*punt.MeterSlots + uint32(c)
+}
+
+// throughMeter returns the actions that pass frames of a class through the
+// port's meter, which it adds the first time; none where the class has no limit. ok is false
+// where the limit lets nothing pass: then no flow may hand the class over (a
+// meter of rate 0 is refused by the Linux datapath).
+func (b *builder) throughMeter(p *topology.Port, c punt.Class) (actions []Action, ok bool) {
+	l := p.Limits[c]
+	if l == topology.Unlimited {
+		return nil, true
+	}
+	if l.Rate == 0 {
+		return nil, false
+	}
+	m := Meter{ID: b.meterID(p.Key, c), Rate: l.Rate, Burst: l.Burst}
+	if !slices.Contains(b.meters, m) {
+		b.meters = append(b.meters, m)
+	}
+	return []Action{ThroughMeter{m.ID}}, true
+}

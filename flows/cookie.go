@@ -1,0 +1,128 @@
+package flows
+
+import "fmt"
+
+// Cookie marks a flow as Damselfly's and says what it is for:
+//
+//	63          48 47    40 39    32 31                    0
+//	+-------------+--------+--------+-----------------------+
+//	| owner df1e  | layout | role   | object: a key, or 0   |
+//	+-------------+--------+--------+-----------------------+
+//
+// Owner and layout select what is ours in a dump; the role names a drop in
+// counters; the object is the key of the port or network the flow stands for.
+type Cookie uint64
+
+const (
+	cookieOwner = 0xdf1e
+	// layoutVersion changes when tables, registers or the meaning of a role
+	// change: flows of another layout are swept once ours are in.
+	layoutVersion = 1
+)
+
+// OwnerMask selects the bits of a cookie that say a flow is Damselfly's.
+const OwnerMask = uint64(0xffff) << 48
+
+// Owner is the value of those bits.
+const Owner = uint64(cookieOwner) << 48
+
+func cookie(r Role, object uint32) Cookie {
+	return Cookie(Owner | layoutVersion<<40 | uint64(r)<<32 | uint64(object))
+}
+
+// Ours reports whether a flow with this cookie was installed by Damselfly, of
+// whatever layout.
+func (c Cookie) Ours() bool { return uint64(c)&OwnerMask == Owner }
+
+// Role returns what the flow is for.
+func (c Cookie) Role() Role { return Role(c >> 32) }
+
+// Object returns the key of the port or network the flow stands for, 0 for none.
+func (c Cookie) Object() uint32 { return uint32(c) }
+
+// Role is what a flow is for. Its numbers are in cookies of a live switch:
+// append, never renumber.
+type Role uint8
+
+// The roles. Those whose name starts with "drop-" end frames; their packet
+// counts are Damselfly's drop counters.
+const (
+	// RoleOther is no role: never in a flow of this layout.
+	RoleOther Role = iota
+	// RoleClassify tells the sending port and its network.
+	RoleClassify
+	// RoleGuard passes what has a header chain that a flow can judge.
+	RoleGuard
+	// RoleGate lets a port's Neighbor Discovery in, through its meter.
+	RoleGate
+	// RoleND finds out what is the sender's own in a Neighbor Discovery message.
+	RoleND
+	// RoleNDAnswer turns a solicitation into the advertisement.
+	RoleNDAnswer
+	// RoleNDForward carries a message between guests that is the sender's own in every part.
+	RoleNDForward
+	// RoleNDAway lets guests ask each other while Damselfly is away.
+	RoleNDAway
+	// RoleEcho takes out an Echo Request to an address of Damselfly, through the port's meter.
+	RoleEcho
+	// RoleEchoAnswer turns an Echo Request into the reply.
+	RoleEchoAnswer
+	// RolePunt hands a frame to Damselfly.
+	RolePunt
+	// RoleSwitch finds the egress ports.
+	RoleSwitch
+	// RoleOutput delivers to a port.
+	RoleOutput
+	// RoleDropTagged ends a tagged frame from an access port.
+	RoleDropTagged
+	// RoleDropHeaderChain ends a header chain that is cut, or a later fragment that could hide a service's message.
+	RoleDropHeaderChain
+	// RoleDropNextHeader ends an upper-layer protocol that guests may not send.
+	RoleDropNextHeader
+	// RoleDropEtherType ends an Ethernet type that no network carries.
+	RoleDropEtherType
+	// RoleDropSourceMAC ends a frame or packet whose source is a group.
+	RoleDropSourceMAC
+	// RoleDropNDInvalid ends Neighbor Discovery that no receiver may accept, or that the port's limit forbids.
+	RoleDropNDInvalid
+	// RoleDropGuestRA ends the Router Advertisement of a guest that is no router.
+	RoleDropGuestRA
+	// RoleDropRedirect ends a guest's Redirect.
+	RoleDropRedirect
+	// RoleDropAway ends what only Damselfly could have served while it is away.
+	RoleDropAway
+	// RoleDropUnknownMAC ends unicast that no port of the network is known for.
+	RoleDropUnknownMAC
+	// RoleDropEcho ends an Echo Request that may not be answered.
+	RoleDropEcho
+	// RoleDropUnbound ends a frame to a port that the switch does not have.
+	RoleDropUnbound
+	// RoleDropDefault ends what reached a table by no way we know.
+	RoleDropDefault
+	roles
+)
+
+var roleNames = [roles]string{
+	"other", "classify", "guard", "gate", "nd", "nd-answer", "nd-forward", "nd-away", "echo", "echo-answer",
+	"punt", "switch", "output",
+	"drop-tagged", "drop-header-chain", "drop-next-header", "drop-ethertype", "drop-source-mac",
+	"drop-nd-invalid", "drop-guest-ra", "drop-redirect", "drop-away", "drop-unknown-mac", "drop-echo",
+	"drop-unbound", "drop-default",
+}
+
+// String returns the role's name as metrics and plans write it.
+func (r Role) String() string {
+	if r >= roles {
+		return fmt.Sprintf("role-%d", uint8(r))
+	}
+	return roleNames[r]
+}
+
+// Drop reports whether flows of this role end frames.
+func (r Role) Drop() bool { return r >= RoleDropTagged && r < roles }
+
+// Counted reports whether the packet counts of the role's flows mean something
+// to an operator: an answer, a forward or a drop.
+func (r Role) Counted() bool {
+	return r.Drop() || r == RoleNDAnswer || r == RoleNDForward || r == RoleNDAway || r == RoleEchoAnswer
+}

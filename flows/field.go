@@ -1,0 +1,221 @@
+package flows
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+
+	"damselfly/internal/wire"
+)
+
+// Field names one match field of OpenFlow or one of Nicira's extensions.
+type Field uint8
+
+// The fields that Damselfly's flows use, ordered so that a field always stands
+// behind its prerequisites (OpenFlow 1.5 section 7.2.3.6): writing a match in
+// this order is what Open vSwitch accepts.
+const (
+	InPort Field = iota
+	Metadata
+	Reg0
+	Reg1
+	Reg2
+	Reg3
+	Reg4
+	Reg5
+	Reg6
+	Reg7
+	Reg8
+	Reg9
+	Reg10
+	Reg11
+	Reg12
+	Reg13
+	Reg14
+	Reg15
+	XXReg0
+	XXReg1
+	XXReg2
+	XXReg3
+	EthDst
+	EthSrc
+	EthType
+	VLANVID
+	IPProto
+	IPDSCP
+	IPECN
+	IPTTL
+	IPFrag
+	IPv6Src
+	IPv6Dst
+	IPv6Label
+	TCPSrc
+	TCPDst
+	UDPSrc
+	UDPDst
+	ICMPv6Type
+	ICMPv6Code
+	NDTarget
+	NDSLL
+	NDTLL
+	NDReserved
+	NDOptionsType
+	// Fields is the number of fields.
+	Fields
+)
+
+// FieldInfo is what encoders need to know of a Field.
+type FieldInfo struct {
+	Name   string // as ovs-ofctl writes it
+	Header uint32 // OXM or NXM header without mask
+	Size   int    // octets of the value
+}
+
+var fieldInfo = [Fields]FieldInfo{
+	InPort:        {"in_port", 0x80000004, 4},
+	Metadata:      {"metadata", 0x80000408, 8},
+	Reg0:          {"reg0", 0x00010004, 4},
+	Reg1:          {"reg1", 0x00010204, 4},
+	Reg2:          {"reg2", 0x00010404, 4},
+	Reg3:          {"reg3", 0x00010604, 4},
+	Reg4:          {"reg4", 0x00010804, 4},
+	Reg5:          {"reg5", 0x00010a04, 4},
+	Reg6:          {"reg6", 0x00010c04, 4},
+	Reg7:          {"reg7", 0x00010e04, 4},
+	Reg8:          {"reg8", 0x00011004, 4},
+	Reg9:          {"reg9", 0x00011204, 4},
+	Reg10:         {"reg10", 0x00011404, 4},
+	Reg11:         {"reg11", 0x00011604, 4},
+	Reg12:         {"reg12", 0x00011804, 4},
+	Reg13:         {"reg13", 0x00011a04, 4},
+	Reg14:         {"reg14", 0x00011c04, 4},
+	Reg15:         {"reg15", 0x00011e04, 4},
+	XXReg0:        {"xxreg0", 0x0001de10, 16},
+	XXReg1:        {"xxreg1", 0x0001e010, 16},
+	XXReg2:        {"xxreg2", 0x0001e210, 16},
+	XXReg3:        {"xxreg3", 0x0001e410, 16},
+	EthDst:        {"dl_dst", 0x80000606, 6},
+	EthSrc:        {"dl_src", 0x80000806, 6},
+	EthType:       {"dl_type", 0x80000a02, 2},
+	VLANVID:       {"vlan_vid", 0x80000c02, 2},
+	IPProto:       {"nw_proto", 0x80001401, 1},
+	IPDSCP:        {"ip_dscp", 0x80001001, 1},
+	IPECN:         {"nw_ecn", 0x80001201, 1},
+	IPTTL:         {"nw_ttl", 0x00013a01, 1},
+	IPFrag:        {"nw_frag", 0x00013401, 1},
+	IPv6Src:       {"ipv6_src", 0x80003410, 16},
+	IPv6Dst:       {"ipv6_dst", 0x80003610, 16},
+	IPv6Label:     {"ipv6_label", 0x80003804, 4},
+	TCPSrc:        {"tcp_src", 0x80001a02, 2},
+	TCPDst:        {"tcp_dst", 0x80001c02, 2},
+	UDPSrc:        {"udp_src", 0x80001e02, 2},
+	UDPDst:        {"udp_dst", 0x80002002, 2},
+	ICMPv6Type:    {"icmpv6_type", 0x80003a01, 1},
+	ICMPv6Code:    {"icmpv6_code", 0x80003c01, 1},
+	NDTarget:      {"nd_target", 0x80003e10, 16},
+	NDSLL:         {"nd_sll", 0x80004006, 6},
+	NDTLL:         {"nd_tll", 0x80004206, 6},
+	NDReserved:    {"nd_reserved", 0x10000204, 4},
+	NDOptionsType: {"nd_options_type", 0x10000401, 1},
+}
+
+// Info returns the name, header and size of f.
+func (f Field) Info() FieldInfo { return fieldInfo[f] }
+
+// String returns the field's name as ovs-ofctl writes it.
+func (f Field) String() string { return fieldInfo[f].Name }
+
+// FieldByHeader returns the field whose OXM header is h with the mask bit and
+// the doubled length taken off; ok is false for fields we do not use.
+func FieldByHeader(h uint32) (f Field, ok bool) {
+	for f := range Fields {
+		if fieldInfo[f].Header == h {
+			return f, true
+		}
+	}
+	return 0, false
+}
+
+// Value is the value or mask of a field: its octets in network order at the
+// start, zeros behind.
+type Value [16]byte
+
+// U8 returns a one-octet value.
+func U8(v uint8) Value { return Value{v} }
+
+// U16 returns a two-octet value.
+func U16(v uint16) (x Value) {
+	binary.BigEndian.PutUint16(x[:], v)
+	return x
+}
+
+// U32 returns a four-octet value.
+func U32(v uint32) (x Value) {
+	binary.BigEndian.PutUint32(x[:], v)
+	return x
+}
+
+// U64 returns an eight-octet value.
+func U64(v uint64) (x Value) {
+	binary.BigEndian.PutUint64(x[:], v)
+	return x
+}
+
+// Addr returns the value of an IPv6 address.
+func Addr(a netip.Addr) Value { return a.As16() }
+
+// MAC returns the value of a link-layer address.
+func MAC(m wire.MAC) (x Value) {
+	copy(x[:], m[:])
+	return x
+}
+
+// ones returns the mask that covers all n octets of a value.
+func ones(n int) (x Value) {
+	for i := range n {
+		x[i] = 0xff
+	}
+	return x
+}
+
+// prefixMask returns the mask of the first bits of a 16-octet value.
+func prefixMask(bits int) (x Value) {
+	for i := range bits {
+		x[i/8] |= 0x80 >> (i % 8)
+	}
+	return x
+}
+
+// Uint returns the n octets of v as an unsigned number, n <= 8.
+func (v Value) Uint(n int) (u uint64) {
+	for _, b := range v[:n] {
+		u = u<<8 | uint64(b)
+	}
+	return u
+}
+
+// text renders v as a value of field f in ovs-ofctl's manner.
+func (f Field) text(v Value) string {
+	switch f {
+	case IPv6Src, IPv6Dst, NDTarget:
+		return netip.AddrFrom16(v).String()
+	case EthDst, EthSrc, NDSLL, NDTLL:
+		return wire.MAC(v[:6]).String()
+	case XXReg0, XXReg1, XXReg2, XXReg3:
+		return fmt.Sprintf("%#x", v[:])
+	case IPProto, IPTTL, ICMPv6Type, ICMPv6Code, TCPSrc, TCPDst, UDPSrc, UDPDst, NDOptionsType, NDReserved, IPDSCP, IPECN:
+		return fmt.Sprint(v.Uint(fieldInfo[f].Size))
+	case InPort:
+		return portText(uint32(v.Uint(4)))
+	default:
+		return hex(v.Uint(fieldInfo[f].Size))
+	}
+}
+
+// hex is u as C's %#x prints it: zero has no prefix.
+func hex(u uint64) string {
+	if u == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%#x", u)
+}

@@ -1,0 +1,58 @@
+package flows
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"damselfly/internal/topology"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files and the generated document")
+
+// golden compares got with a file, or writes the file with -update.
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v: run the test with -update to write it", err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Errorf("%s is not what is compiled now; if it should be, run the test with -update (-want +got):\n%s", path, diff)
+	}
+}
+
+// TestGolden keeps what a switch is given for each small topology in a file.
+func TestGolden(t *testing.T) {
+	each(t, func(t *testing.T, s *topology.Snapshot, env Env) {
+		if t.Name() != "TestGolden/router-ndext" && t.Name() != "TestGolden/router-pulse" &&
+			!strings.HasSuffix(t.Name(), "-ndext-pulse") && !strings.HasSuffix(t.Name(), "-plain") {
+			return // the two ends show what env changes; one topology has all four
+		}
+		name := strings.TrimPrefix(t.Name(), "TestGolden/")
+		golden(t, filepath.Join("..", "fixtures", "flows", name+".txt"), Compile(s, env).String())
+	})
+}
+
+// TestDeterministic compiles the same thing again and again: nothing may depend
+// on the order of a map.
+func TestDeterministic(t *testing.T) {
+	each(t, func(t *testing.T, s *topology.Snapshot, env Env) {
+		want := Compile(s, env).String()
+		for range 5 {
+			if diff := cmp.Diff(want, Compile(s, env).String()); diff != "" {
+				t.Fatalf("two compilations differ:\n%s", diff)
+			}
+		}
+	})
+}

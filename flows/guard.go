@@ -1,0 +1,59 @@
+package flows
+
+import (
+	"net/netip"
+
+	"damselfly/internal/wire"
+)
+
+var (
+	linkLocalMulticast = netip.MustParsePrefix("ff02::/16")
+	linkLocal          = netip.MustParsePrefix("fe80::/10")
+	multicast          = netip.MustParsePrefix("ff00::/8")
+	solicitedNodes     = netip.MustParsePrefix("ff02::1:ff00:0/104")
+
+	groupBit = wire.MAC{0: 0x01}
+)
+
+// passedProtocols are the upper-layer protocols a guest may send: TCP, UDP,
+// GRE, ESP, AH, ICMPv6, no next header (59) and SCTP. Anything else could hide
+// a header that no flow can see (RFC 7113 section 3).
+var passedProtocols = []uint8{6, 17, 47, 50, 51, protoICMPv6, 59, 132}
+
+// Priorities of the guard table.
+const (
+	guardDrop    = 400
+	guardPass    = 300
+	guardUnknown = 200
+	guardOther   = 100
+)
+
+// guardFlows drop what no later table may be asked to judge.
+func (b *builder) guardFlows() {
+	t := uint8(TableGuard)
+	ip6 := Match{}.IPv6()
+
+	b.add(t, guardDrop, RoleDropSourceMAC, Match{}.WithMask(EthSrc, MAC(groupBit), MAC(groupBit)))
+	b.add(t, guardDrop, RoleDropSourceMAC, ip6.SrcIn(multicast))
+	// A first fragment that ends inside an extension header reads as an
+	// unfragmented packet of protocol 0 or hop limit 0; one that ends behind
+	// the last extension header as ICMPv6 of type 0.
+	b.add(t, guardDrop, RoleDropHeaderChain, Match{}.Proto(0))
+	b.add(t, guardDrop, RoleDropHeaderChain, ip6.With(IPTTL, U8(0)))
+	b.add(t, guardDrop, RoleDropHeaderChain, Match{}.ICMPv6(0))
+	// Later fragments to where Neighbor Discovery and DHCPv6 go could complete
+	// a message that the first fragment hid (RFC 6980 section 5).
+	later := ip6.With(IPFrag, U8(fragLater))
+	b.add(t, guardDrop, RoleDropHeaderChain, later.DstIn(linkLocalMulticast))
+	b.add(t, guardDrop, RoleDropHeaderChain, later.DstIn(linkLocal))
+
+	b.add(t, guardPass, RoleGuard, later, Resubmit{TableServices})
+	for _, p := range passedProtocols {
+		b.add(t, guardPass, RoleGuard, Match{}.Proto(p), Resubmit{TableServices})
+	}
+	b.add(t, guardUnknown, RoleDropNextHeader, ip6)
+	for _, et := range []uint16{ethTypeIPv4, ethTypeARP} {
+		b.add(t, guardOther, RoleGuard, Match{}.With(EthType, U16(et)), Resubmit{TableServices})
+	}
+	b.add(t, 0, RoleDropEtherType, nil)
+}

@@ -1,0 +1,190 @@
+package flows
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"damselfly/internal/wire"
+)
+
+// pick returns the first flow of a table and role.
+func (c *compilation) pick(t *testing.T, table uint8, role Role) *Flow {
+	t.Helper()
+	i := slices.IndexFunc(c.flows, func(f Flow) bool { return f.Table == table && f.Cookie.Role() == role })
+	if i < 0 {
+		t.Fatalf("no flow of role %s in table %d", role, table)
+	}
+	return &c.flows[i]
+}
+
+// drop removes the flows for which f says so.
+func (c *compilation) drop(f func(*Flow) bool) {
+	c.flows = slices.DeleteFunc(c.flows, func(x Flow) bool { return f(&x) })
+}
+
+// without returns m without a field.
+func without(m Match, f Field) Match {
+	return slices.DeleteFunc(slices.Clone(m), func(e FieldMatch) bool { return e.Field == f })
+}
+
+// unmetered returns the actions without their meter.
+func unmetered(actions []Action) []Action {
+	return slices.DeleteFunc(slices.Clone(actions), func(a Action) bool { _, ok := a.(ThroughMeter); return ok })
+}
+
+// recirculationless turns the select groups into groups that go on at once.
+func recirculationless(c *compilation) {
+	for i := range c.groups {
+		if c.groups[i].Type == Select {
+			c.groups[i].Type = Indirect
+		}
+	}
+}
+
+// TestLintsObject breaks a good flow set in every way a lint is there for and
+// wants that lint to object.
+func TestLintsObject(t *testing.T) {
+	tests := []struct {
+		name, lint string
+		mutate     func(t *testing.T, c *compilation)
+	}{
+		{"a flow twice", "unique", func(_ *testing.T, c *compilation) { c.flows = append(c.flows, c.flows[0]) }},
+		{"a group twice", "unique", func(_ *testing.T, c *compilation) { c.groups = append(c.groups, c.groups[0]) }},
+		{"a meter twice", "unique", func(_ *testing.T, c *compilation) { c.meters = append(c.meters, c.meters[0]) }},
+		{"a table gone", "references", func(_ *testing.T, c *compilation) { c.drop(func(f *Flow) bool { return f.Table == TableOutput }) }},
+		{"a group gone", "references", func(_ *testing.T, c *compilation) { c.groups = c.groups[1:] }},
+		{"a meter gone", "references", func(_ *testing.T, c *compilation) { c.meters = c.meters[1:] }},
+		{"no last rule", "last-rule", func(_ *testing.T, c *compilation) {
+			c.drop(func(f *Flow) bool { return f.Table == TableSwitch && f.Priority == 0 })
+		}},
+		{"a table without a name", "last-rule", func(_ *testing.T, c *compilation) { c.flows = append(c.flows, Flow{Table: 99}) }},
+		{"a foreign cookie", "cookies", func(_ *testing.T, c *compilation) { c.flows[0].Cookie = 1 }},
+		{"no role", "cookies", func(_ *testing.T, c *compilation) { c.flows[0].Cookie = cookie(RoleOther, 0) }},
+		{"an unknown role", "cookies", func(_ *testing.T, c *compilation) { c.flows[0].Cookie = cookie(roles, 0) }},
+		{"a role that does not fit", "cookies", func(t *testing.T, c *compilation) {
+			c.pick(t, TableSwitch, RoleSwitch).Cookie = cookie(RoleDropAway, 0)
+		}},
+		{"an object that is not there", "cookies", func(_ *testing.T, c *compilation) { c.flows[0].Cookie = cookie(RoleClassify, 77) }},
+		{"priority out of range", "classify", func(t *testing.T, c *compilation) { c.pick(t, TableClassify, RoleClassify).Priority = 1 }},
+		{"a default in table 0", "classify", func(_ *testing.T, c *compilation) { c.flows = append(c.flows, Flow{Priority: ClassifyLow}) }},
+		{"tagged frames pass", "classify", func(t *testing.T, c *compilation) {
+			f := c.pick(t, TableClassify, RoleClassify)
+			f.Match = without(f.Match, VLANVID)
+		}},
+		{"round the guard", "classify", func(t *testing.T, c *compilation) {
+			c.pick(t, TableClassify, RoleClassify).Actions = []Action{Resubmit{TableServices}}
+		}},
+		{"cut header chains pass", "guard", func(_ *testing.T, c *compilation) {
+			c.drop(func(f *Flow) bool { return f.Match.Equal(Match{}.Proto(0)) })
+		}},
+		{"a drop below an allow", "guard", func(t *testing.T, c *compilation) { c.pick(t, TableGuard, RoleGuard).Priority = guardDrop }},
+		{"any next header passes", "next-header", func(t *testing.T, c *compilation) {
+			f := c.pick(t, TableGuard, RoleGuard)
+			f.Match = without(f.Match, IPProto)
+		}},
+		{"next headers end without a name", "next-header", func(_ *testing.T, c *compilation) {
+			c.drop(func(f *Flow) bool { return f.Cookie.Role() == RoleDropNextHeader })
+		}},
+		{"a gate without code", "nd-strict", func(t *testing.T, c *compilation) {
+			f := c.pick(t, TableServices, RoleGate)
+			f.Match = without(f.Match, ICMPv6Code)
+		}},
+		{"a forward without hop limit", "nd-strict", func(t *testing.T, c *compilation) {
+			f := c.pick(t, TableNDTarget, RoleNDForward)
+			f.Match = without(f.Match, IPTTL)
+		}},
+		{"an answer to fragments", "nd-strict", func(t *testing.T, c *compilation) {
+			f := c.pick(t, TableNDTarget, RoleNDAnswer)
+			f.Match = without(f.Match, IPFrag)
+		}},
+		{"a narrow ND drop", "nd-drops", func(t *testing.T, c *compilation) {
+			f := c.pick(t, TableServices, RoleDropRedirect)
+			f.Match = f.Match.With(ICMPv6Code, U8(0))
+		}},
+		{"an ND type switched", "nd-drops", func(_ *testing.T, c *compilation) {
+			c.drop(func(f *Flow) bool { return f.Cookie.Role() == RoleDropGuestRA })
+		}},
+		{"switched above the drops", "nd-drops", func(t *testing.T, c *compilation) {
+			c.pick(t, TableServices, RoleSwitch).Priority = serviceDrop + 1
+		}},
+		{"NORMAL", "outputs", func(t *testing.T, c *compilation) { c.pick(t, TableOutput, RoleOutput).Actions[0] = Output{0xfffffffa} }},
+		{"FLOOD", "outputs", func(t *testing.T, c *compilation) { c.pick(t, TableOutput, RoleOutput).Actions[0] = Output{0xfffffffb} }},
+		{"a controller that is not ours", "whole-punt", func(t *testing.T, c *compilation) {
+			c.pick(t, TablePunt, RolePunt).Actions = []Action{Punt{ID: 0, Userdata: "\x01"}}
+		}},
+		{"a controller action elsewhere", "whole-punt", func(t *testing.T, c *compilation) { c.pick(t, TablePunt, RolePunt).Table = TableSwitch }},
+		{"an unmetered router solicitation", "metered-punt", func(_ *testing.T, c *compilation) {
+			for i, f := range c.flows {
+				if e, ok := f.Match.Get(ICMPv6Type); ok && e.Value[0] == wire.TypeRouterSolicit && f.Cookie.Role() == RoleGate {
+					c.flows[i].Actions = unmetered(f.Actions)
+				}
+			}
+		}},
+		{"an unmetered solicitation", "recirculated", func(t *testing.T, c *compilation) {
+			f := c.pick(t, TableServices, RoleGate)
+			f.Actions = append(unmetered(f.Actions)[:1], ToGroup{c.env.FirstGroup + groupND})
+		}},
+		{"no recirculation", "recirculated", func(_ *testing.T, c *compilation) { recirculationless(c) }},
+		{"an echo answered at once", "recirculated", func(t *testing.T, c *compilation) {
+			c.pick(t, TableServices, RoleEcho).Actions = []Action{Resubmit{TableEchoReply}}
+		}},
+		{"length not proven", "proven-rewrite", func(t *testing.T, c *compilation) {
+			f := c.pick(t, TableNDTarget, RoleNDAnswer)
+			f.Match = f.Match.WithMask(regND, U32(ndOwnOption), U32(ndOwnOption))
+		}},
+		{"fields of another type", "proven-rewrite", func(t *testing.T, c *compilation) {
+			f := c.pick(t, TableNDReply, RoleNDAnswer)
+			f.Match = without(f.Match, ICMPv6Type)
+		}},
+	}
+	covered := map[string]bool{}
+	for _, tt := range tests {
+		covered[tt.lint] = true
+		t.Run(tt.lint+"/"+tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := compilationOf(named["router-guest"](), envs["ndext-pulse"])
+			tt.mutate(t, c)
+			if len(lints[tt.lint](c)) == 0 {
+				t.Errorf("lint %s sees nothing wrong", tt.lint)
+			}
+		})
+	}
+	for name := range lints {
+		if !covered[name] {
+			t.Errorf("nothing shows that lint %s can object", name)
+		}
+	}
+}
+
+// TestFlowsPerPort counts what one guest with one configured address on a
+// stateful subnet costs the switch; the budget is 20.
+func TestFlowsPerPort(t *testing.T) {
+	s := build(bigSpec(50), nil)
+	for name, env := range envs {
+		c := NewCompiler(env)
+		c.Update(s)
+		for key, p := range c.ports {
+			if n := len(p.flows); n > 20 {
+				t.Errorf("%s: port %d has %d flows, more than 20", name, key, n)
+			}
+		}
+	}
+}
+
+// TestPrefixTables holds the list of tables that are looked up by prefix
+// against what flows match: a table that is missing there makes a megaflow of
+// every address.
+func TestPrefixTables(t *testing.T) {
+	want := map[uint8]bool{}
+	for _, f := range compilationOf(named["prefixes"](), envs["ndext-pulse"]).flows {
+		for _, e := range f.Match {
+			if e.Field == IPv6Src || e.Field == IPv6Dst {
+				want[f.Table] = true
+			}
+		}
+	}
+	if got, want := PrefixTables(), slices.Sorted(maps.Keys(want)); !slices.Equal(got, want) {
+		t.Errorf("PrefixTables is %v, flows match addresses in %v", got, want)
+	}
+}

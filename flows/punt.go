@@ -1,0 +1,32 @@
+package flows
+
+import "damselfly/internal/punt"
+
+const classNS = uint32(punt.NS)
+
+// puntFlows hand frames to Damselfly. Which connection gets them is the low bits
+// of the port's key, so that a port's frames keep their order. The group in
+// front watches the pulse port: when Damselfly is gone, the same frames go by
+// the away table, with no flow changed.
+func (b *builder) puntFlows() {
+	there := Bucket{ID: 0, WatchPort: NoPort, WatchGroup: NoGroup, Actions: []Action{Resubmit{TablePunt}}}
+	g := Group{ID: b.group(groupPunt), Type: Indirect, Buckets: []Bucket{there}}
+	if b.env.PulsePort != 0 {
+		there.WatchPort = b.env.PulsePort
+		// A bucket that watches nothing is always alive to Open vSwitch, but
+		// ovs-ofctl refuses to read one, and with it what ovs-save wrote. So
+		// the second bucket watches a group that has no way to die.
+		always := Group{ID: b.group(groupAway), Type: Indirect, Buckets: []Bucket{
+			{ID: 0, WatchPort: NoPort, WatchGroup: NoGroup, Actions: []Action{Resubmit{TableAway}}},
+		}}
+		b.groups = append(b.groups, always)
+		away := Bucket{ID: 1, WatchPort: NoPort, WatchGroup: always.ID, Actions: []Action{ToGroup{always.ID}}}
+		g = Group{ID: g.ID, Type: FastFailover, Buckets: []Bucket{there, away}}
+	}
+	b.groups = append(b.groups, g)
+	for lane := range uint32(punt.Lanes) {
+		b.add(TablePunt, 100, RolePunt, Match{}.WithMask(regPort, U32(lane), U32(punt.LaneMask)),
+			Punt{ID: uint16(punt.ControllerID + lane), Userdata: string([]byte{punt.Version})})
+	}
+	b.add(TablePunt, 0, RoleDropDefault, nil)
+}

@@ -1,0 +1,56 @@
+package flows
+
+import (
+	"damselfly/internal/punt"
+	"damselfly/internal/topology"
+	"damselfly/internal/wire"
+)
+
+// Priorities of the services table. A gate takes a message that is whole as far
+// as a flow can tell; the drop below it takes the others of its type.
+const (
+	serviceEcho  = 210
+	serviceGate  = 200
+	serviceDrop  = 100
+	serviceOther = 10
+)
+
+// serviceFlows are the part of the services table that all ports share. Drops
+// match the type alone, so that whatever a gate did not take ends here and
+// never reaches the switch table.
+func (b *builder) serviceFlows() {
+	t := uint8(TableServices)
+	b.add(t, serviceDrop, RoleDropGuestRA, Match{}.ICMPv6(wire.TypeRouterAdvert))
+	b.add(t, serviceDrop, RoleDropRedirect, Match{}.ICMPv6(wire.TypeRedirect))
+	for _, typ := range []uint8{wire.TypeRouterSolicit, wire.TypeNeighborSolicit, wire.TypeNeighborAdvert} {
+		b.add(t, serviceDrop, RoleDropNDInvalid, Match{}.ICMPv6(typ))
+	}
+	for _, et := range []uint16{ethTypeIPv6, ethTypeIPv4, ethTypeARP} {
+		b.add(t, serviceOther, RoleSwitch, Match{}.With(EthType, U16(et)), Resubmit{TableSwitch})
+	}
+	b.add(t, 0, RoleDropEtherType, nil)
+}
+
+// portGateFlows let a port's Neighbor Discovery in, each class through its
+// meter. Solicitations and advertisements of neighbours go on behind a
+// recirculation: what is matched there, the guest chooses freely, and only what
+// the meter passed may make megaflows of it.
+func (b *builder) portGateFlows(p *topology.Port) {
+	nd := ToGroup{b.group(groupND)}
+	toUs := ToGroup{b.group(groupPunt)}
+	b.gate(p, wire.TypeNeighborSolicit, punt.NS, nd)
+	b.gate(p, wire.TypeNeighborAdvert, punt.NA, nd)
+	b.gate(p, wire.TypeRouterSolicit, punt.RS, toUs)
+	if p.Router {
+		b.gate(p, wire.TypeRouterAdvert, punt.RS, toUs)
+	}
+}
+
+// gate lets messages of one type from a port through its class's meter, and on
+// to next.
+func (b *builder) gate(p *topology.Port, typ uint8, class punt.Class, next Action) {
+	if actions, ok := b.throughMeter(p, class); ok {
+		actions = append(actions, Load(regClass, U32(uint32(class))), next)
+		b.add(TableServices, serviceGate, RoleGate, Match{}.ND(typ).From(p.Key), actions...)
+	}
+}

@@ -1,0 +1,137 @@
+package flows
+
+import (
+	"fmt"
+	"strings"
+
+	"damselfly/internal/punt"
+)
+
+// packet is a frame as its header fields; a field that is not there reads as
+// zero, as Open vSwitch reads it.
+type packet struct {
+	fields [Fields]Value
+	octets uint16
+}
+
+func (p packet) set(f Field, v Value) packet {
+	p.fields[f] = v
+	return p
+}
+
+// fakeSwitch runs frames through a Set one rule at a time: the slow, obvious
+// twin of a switch.
+type fakeSwitch struct {
+	*Set
+	// dead are the ports whose carrier is down.
+	dead map[uint32]bool
+	// trace is what happened, in order: `out PORT`, `answer`, `punt CLASS lane N`,
+	// or the name of the role that dropped.
+	trace []string
+	// left are the frames that left, in the order of the trace's outs and answers.
+	left []packet
+	// depth guards against a loop.
+	depth int
+}
+
+// run sends one frame in and returns the trace, words joined by commas.
+func (s *fakeSwitch) run(p packet) string {
+	s.trace, s.left, s.depth = nil, nil, 0
+	s.table(TableClassify, &p)
+	return strings.Join(s.trace, ", ")
+}
+
+func (s *fakeSwitch) note(format string, args ...any) {
+	s.trace = append(s.trace, fmt.Sprintf(format, args...))
+}
+
+// table looks the frame up: the highest priority that matches.
+func (s *fakeSwitch) table(t uint8, p *packet) {
+	if s.depth++; s.depth > 4096 {
+		panic("a loop, or more resubmits than Open vSwitch allows")
+	}
+	var best *Flow
+	for _, f := range s.Flows {
+		if f.Table == t && f.Match.covers(p) && (best == nil || f.Priority > best.Priority) {
+			best = f
+		}
+	}
+	switch {
+	case best == nil:
+		s.note("miss in table %d", t)
+	case len(best.Actions) == 0:
+		s.note("%s", best.Cookie.Role())
+	default:
+		s.actions(best.Actions, p)
+	}
+}
+
+// covers reports whether a frame has what m asks for.
+func (m Match) covers(p *packet) bool {
+	for _, e := range m {
+		for i, b := range p.fields[e.Field] {
+			if b&e.Mask[i] != e.Value[i] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (s *fakeSwitch) actions(actions []Action, p *packet) {
+	for _, a := range actions {
+		switch a := a.(type) {
+		case Output:
+			s.output(a.Port, p)
+		case Resubmit:
+			s.table(a.Table, p)
+		case ToGroup:
+			s.group(s.Groups[a.ID], *p)
+		case Punt:
+			class := punt.Class(p.fields[regClass].Uint(4))
+			s.note("punt %s lane %d", class, a.ID-punt.ControllerID)
+		case SetField:
+			v := &p.fields[a.Field]
+			for i := range v {
+				v[i] = v[i]&^a.Mask[i] | a.Value[i]&a.Mask[i]
+			}
+		case Move:
+			p.fields[a.Dst] = p.fields[a.Src]
+		case LongerThan:
+			reg := uint32(p.fields[a.Reg].Uint(4)) &^ (1 << a.Bit)
+			if p.octets > a.Octets {
+				reg |= 1 << a.Bit
+			}
+			p.fields[a.Reg] = U32(reg)
+		case ThroughMeter:
+		}
+	}
+}
+
+// group runs a group's buckets, each on a copy.
+func (s *fakeSwitch) group(g *Group, p packet) {
+	for _, b := range g.Buckets {
+		if g.Type == FastFailover && s.dead[b.WatchPort] {
+			continue
+		}
+		frame := p
+		s.actions(b.Actions, &frame)
+		if g.Type != All {
+			return
+		}
+	}
+}
+
+// output leaves out the port the frame came in by, as Open vSwitch does.
+func (s *fakeSwitch) output(port uint32, p *packet) {
+	in := uint32(p.fields[InPort].Uint(4))
+	switch port {
+	case in:
+		return
+	case ToInPort:
+		s.note("answer")
+	default:
+		s.note("out %s", portText(port))
+	}
+	s.left = append(s.left, *p)
+}

@@ -1,0 +1,158 @@
+package flows
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"damselfly/internal/punt"
+	"damselfly/internal/topology"
+	"damselfly/internal/wire"
+)
+
+// envs are the switches the named topologies are compiled for.
+var envs = map[string]Env{
+	"ndext-pulse": {NDExt: true, PulsePort: 99, FirstGroup: 0xdf000000},
+	"ndext":       {NDExt: true, FirstGroup: 0xdf000000},
+	"pulse":       {PulsePort: 99, FirstGroup: 0xdf000000},
+	"plain":       {FirstGroup: 0xdf000000},
+}
+
+// named are small topologies, each for one thing that flows must get right.
+var named = map[string]func() *topology.Snapshot{
+	"router":       func() *topology.Snapshot { return build(routerSpec(), nil) },
+	"l2":           func() *topology.Snapshot { return build(l2Spec(), nil) },
+	"router-guest": func() *topology.Snapshot { return build(routerGuestSpec(), nil) },
+	"unknown":      func() *topology.Snapshot { return build(unknownSpec(), nil) },
+	"prefixes":     func() *topology.Snapshot { return build(prefixesSpec(), nil) },
+	"local":        func() *topology.Snapshot { return build(l2Spec(), map[string]uint32{"vm2": Local}) },
+	"unbound":      func() *topology.Snapshot { return build(routerSpec(), map[string]uint32{"vm2": 0}) },
+	"limits":       func() *topology.Snapshot { return build(limitsSpec(), nil) },
+}
+
+// build makes a snapshot in which objects have the keys 1, 2, ... and ports the
+// switch's numbers 1, 2, ... in the order of the spec, but for those in ofports.
+func build(spec *topology.Spec, ofports map[string]uint32) *topology.Snapshot {
+	var b topology.Builder
+	s, problems := b.Build(input(spec, ofports))
+	if s == nil || len(problems) > 0 {
+		panic(fmt.Sprintf("a topology of the tests is wrong: %v", problems))
+	}
+	return s
+}
+
+// input is the Input that build makes a snapshot of.
+func input(spec *topology.Spec, ofports map[string]uint32) topology.Input {
+	in := topology.Input{Spec: spec, Keys: topology.Keys{Networks: map[string]uint16{}, Ports: map[string]uint16{}}}
+	for i, n := range spec.Networks {
+		in.Keys.Networks[n.Name] = uint16(i + 1)
+	}
+	for i, p := range spec.Ports {
+		in.Keys.Ports[p.Name] = uint16(i + 1)
+		of, ok := ofports[p.Name]
+		if !ok {
+			of = uint32(i + 1)
+		}
+		in.Bindings = append(in.Bindings, topology.Binding{Interface: p.Name, OFPort: of})
+	}
+	return in
+}
+
+func mac(last byte) wire.MAC { return wire.MAC{2, 0, 0, 0, 0, last} }
+
+func routerSpec() *topology.Spec {
+	return &topology.Spec{
+		Networks: []topology.NetworkSpec{{Name: "blue", Subnets: []topology.SubnetSpec{{Prefix: netip.MustParsePrefix("fd00:b1::/64")}}}},
+		Routers:  []topology.RouterSpec{{Name: "r1", Networks: []topology.PresenceSpec{{Network: "blue", MAC: wire.MAC{2, 0, 0, 0, 0xa, 1}}}}},
+		Ports: []topology.PortSpec{
+			{Name: "vm1", Network: "blue", MAC: mac(0x11)},
+			{Name: "vm2", Network: "blue", MAC: mac(0x12)},
+		},
+	}
+}
+
+func l2Spec() *topology.Spec {
+	return &topology.Spec{
+		Networks: []topology.NetworkSpec{{Name: "wire"}, {Name: "other"}},
+		Ports: []topology.PortSpec{
+			{Name: "vm1", Network: "wire", MAC: mac(0x11)},
+			{Name: "vm2", Network: "wire", MAC: mac(0x12)},
+			{Name: "vm3", Network: "other", MAC: mac(0x11)},
+		},
+	}
+}
+
+func routerGuestSpec() *topology.Spec {
+	s := routerSpec()
+	s.Ports = append(s.Ports, topology.PortSpec{Name: "vm3", Network: "blue", MAC: mac(0x13), Router: true})
+	return s
+}
+
+func unknownSpec() *topology.Spec {
+	s := routerSpec()
+	s.Ports = append(s.Ports,
+		topology.PortSpec{Name: "nested1", Network: "blue", Unknown: true},
+		topology.PortSpec{Name: "nested2", Network: "blue", Unknown: true})
+	return s
+}
+
+func prefixesSpec() *topology.Spec {
+	return &topology.Spec{
+		Networks: []topology.NetworkSpec{{Name: "blue", Subnets: []topology.SubnetSpec{
+			{Prefix: netip.MustParsePrefix("fd00:b1::/64")},
+			{Prefix: netip.MustParsePrefix("2001:db8:1::/64"), Mode: topology.DHCPv6Stateful},
+			{Prefix: netip.MustParsePrefix("2001:db8:2::/64"), Mode: topology.DHCPv6Stateless},
+		}}},
+		Routers: []topology.RouterSpec{{Name: "r1", Networks: []topology.PresenceSpec{{Network: "blue"}}}},
+		Ports: []topology.PortSpec{
+			{Name: "vm1", Network: "blue", MAC: mac(0x11), Addresses: []netip.Addr{netip.MustParseAddr("2001:db8:1::11")}},
+			{Name: "vm2", Network: "blue", MAC: mac(0x12)},
+		},
+	}
+}
+
+func limitsSpec() *topology.Spec {
+	s := routerSpec()
+	s.Ports[0].Limits = topology.Limits{punt.NS: topology.Unlimited, punt.Echo: {}, punt.RS: {Rate: 5, Burst: 7}}
+	return s
+}
+
+// bigSpec has n guests on networks of 50, each with a router, a stateful
+// subnet and one configured address a guest.
+func bigSpec(n int) *topology.Spec {
+	s := &topology.Spec{}
+	var router topology.RouterSpec
+	for i := range n {
+		net := i / 50
+		name := fmt.Sprintf("net%d", net)
+		at := netip.AddrFrom16([16]byte{0: 0xfd, 4: byte(net >> 8), 5: byte(net)})
+		if i%50 == 0 {
+			s.Networks = append(s.Networks, topology.NetworkSpec{Name: name, Subnets: []topology.SubnetSpec{
+				{Prefix: netip.PrefixFrom(at, 64), Mode: topology.DHCPv6Stateful},
+			}})
+			router.Networks = append(router.Networks, topology.PresenceSpec{Network: name})
+		}
+		a := at.As16()
+		a[15] = byte(i%50 + 16)
+		s.Ports = append(s.Ports, topology.PortSpec{
+			Name: fmt.Sprintf("vm%05d", i), Network: name,
+			MAC:       wire.MAC{2, 0, 0, 1, byte(i >> 8), byte(i)},
+			Addresses: []netip.Addr{netip.AddrFrom16(a)},
+		})
+	}
+	router.Name = "r1"
+	s.Routers = []topology.RouterSpec{router}
+	return s
+}
+
+// each runs f on every named topology compiled for every env.
+func each(t *testing.T, f func(t *testing.T, s *topology.Snapshot, env Env)) {
+	for name, make := range named {
+		for envName, env := range envs {
+			t.Run(name+"-"+envName, func(t *testing.T) {
+				t.Parallel()
+				f(t, make(), env)
+			})
+		}
+	}
+}
