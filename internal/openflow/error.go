@@ -1,0 +1,69 @@
+package openflow
+
+import "fmt"
+
+// typeExperimenterError marks an error defined by a vendor (OpenFlow 1.5
+// section 7.5.4).
+const typeExperimenterError = 0xffff
+
+// Error is a request that Open vSwitch refused.
+type Error struct {
+	// Type and Code are OpenFlow 1.5's; a vendor's error has Type 0xffff.
+	Type, Code uint16
+	// Name is the pair's name, such as OFPBAC_BAD_OUT_GROUP, or its numbers.
+	Name string
+	// Request is what was refused, in words or as ovs-ofctl would write it.
+	Request string
+	// XID is the request's transaction.
+	XID uint32
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	if e.Request == "" {
+		return "openflow: Open vSwitch refused a request: " + e.Name
+	}
+	return fmt.Sprintf("openflow: Open vSwitch refused %s: %s", e.Request, e.Name)
+}
+
+// Is reports whether target is an Error with the same Type and Code, whatever
+// was asked.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Type == e.Type && t.Code == e.Code
+}
+
+// Errors that callers decide on, for errors.Is.
+var (
+	// ErrGroupExists answers GroupAdd of an id in use.
+	ErrGroupExists = &Error{Type: 6, Code: 0, Name: "OFPGMFC_GROUP_EXISTS"}
+	// ErrUnknownGroup answers a change of a group that is not there.
+	ErrUnknownGroup = &Error{Type: 6, Code: 8, Name: "OFPGMFC_UNKNOWN_GROUP"}
+	// ErrMeterExists answers MeterAdd of an id in use.
+	ErrMeterExists = &Error{Type: 12, Code: 1, Name: "OFPMMFC_METER_EXISTS"}
+	// ErrUnknownMeter answers a change of a meter that is not there.
+	ErrUnknownMeter = &Error{Type: 12, Code: 3, Name: "OFPMMFC_UNKNOWN_METER"}
+	// ErrOutOfMeters says that the datapath holds no more meters, or none at all.
+	ErrOutOfMeters = &Error{Type: 12, Code: 10, Name: "OFPMMFC_OUT_OF_METERS"}
+	// ErrStaleRole answers a role request older than another controller's.
+	ErrStaleRole = &Error{Type: 11, Code: 0, Name: "OFPRRFC_STALE"}
+)
+
+// DecodeError returns what an ERROR message says; the Request is for the caller to fill in.
+func DecodeError(m Message) *Error {
+	e := &Error{XID: m.XID(), Name: "an error cut short"}
+	b := m.Body()
+	if len(b) < 4 {
+		return e
+	}
+	e.Type, e.Code = get16(b), get16(b[2:])
+	switch name, ok := errorNames[get32(b)]; {
+	case e.Type == typeExperimenterError && len(b) >= 8 && get32(b[4:]) == vendorNicira && niciraErrorNames[e.Code] != "":
+		e.Name = niciraErrorNames[e.Code]
+	case ok:
+		e.Name = name
+	default:
+		e.Name = fmt.Sprintf("error type %d code %d", e.Type, e.Code)
+	}
+	return e
+}

@@ -1,0 +1,167 @@
+package openflow
+
+import (
+	"encoding/binary"
+
+	"damselfly/flows"
+	"damselfly/pipeline"
+)
+
+// PacketIn is a frame that the switch handed over (NXT_PACKET_IN2,
+// nicira-ext.h). Frame and Userdata point into the message.
+type PacketIn struct {
+	Frame    []byte
+	Userdata []byte
+	Cookie   uint64
+	Metadata uint64
+	// Regs are the registers; the switch leaves out those that are 0.
+	Regs   [16]uint32
+	InPort uint32
+	Table  uint8
+	Reason uint8
+}
+
+// Properties of a packet-in (nicira-ext.h).
+const (
+	pinPacket   = 0
+	pinTable    = 3
+	pinCookie   = 4
+	pinReason   = 5
+	pinMetadata = 6
+	pinUserdata = 7
+)
+
+// Headers of the metadata fields that are read from a packet-in.
+const (
+	oxmInPort   = 0x80000004
+	oxmMetadata = 0x80000408
+	nxmReg0     = 0x00010004
+)
+
+// Decode reads a NXT_PACKET_IN2 message into p; ok is false for every other
+// message and for one whose lengths do not fit. Fields it does not know are
+// passed over.
+func (p *PacketIn) Decode(m Message) (ok bool) {
+	if sub, is := m.nicira(); !is || sub != nxPacketIn2 {
+		return false
+	}
+	*p = PacketIn{}
+	for props := m[experimenterLen:]; len(props) > 0; {
+		typ, payload, rest, err := cutProp(props)
+		if err != nil {
+			return false
+		}
+		props = rest
+		switch typ {
+		case pinPacket:
+			p.Frame = payload
+		case pinTable:
+			if len(payload) >= 1 {
+				p.Table = payload[0]
+			}
+		case pinReason:
+			if len(payload) >= 1 {
+				p.Reason = payload[0]
+			}
+		case pinCookie:
+			if len(payload) == 12 {
+				p.Cookie = get64(payload[4:])
+			}
+		case pinMetadata:
+			if !p.metadata(payload) {
+				return false
+			}
+		case pinUserdata:
+			p.Userdata = payload
+		}
+	}
+	return p.Frame != nil
+}
+
+// metadata reads the pipeline fields of a packet-in. Registers come in pairs
+// with a mask on an OpenFlow 1.5 connection, singly before; both are read.
+func (p *PacketIn) metadata(list []byte) bool {
+	for len(list) > 0 {
+		f, rest, err := cutField(list)
+		if err != nil {
+			return false
+		}
+		list = rest
+		switch {
+		case f.header == oxmInPort:
+			p.InPort = get32(f.value)
+		case f.header == oxmMetadata:
+			p.Metadata = get64(f.value)
+		case f.header >= xregBase && f.header < xregBase+xregs*0x200 && f.header&0x1ff == xregBase&0x1ff:
+			v := get64(f.value)
+			if f.mask != nil {
+				v &= get64(f.mask)
+			}
+			reg := (f.header - xregBase) / 0x200 * 2
+			p.Regs[reg] |= uint32(v >> 32)
+			p.Regs[reg+1] |= uint32(v)
+		case f.header >= nxmReg0 && f.header < nxmReg0+16*0x200 && f.header&0x1ff == nxmReg0&0x1ff:
+			p.Regs[(f.header-nxmReg0)/0x200] = get32(f.value)
+		}
+	}
+	return true
+}
+
+// packetOutLen is the length of a packet-out with one match field up to its
+// actions.
+const packetOutLen = headerLen + 8 + 16
+
+// appendPacketOut appends a PACKET_OUT up to its actions (OpenFlow 1.5 section
+// 7.3.6). inPort is where the frame seems to have come from: Open vSwitch never
+// sends it there.
+func appendPacketOut(b []byte, xid, inPort uint32) []byte {
+	b = AppendHeader(b, TypePacketOut, xid)
+	b = put32(b, noBuffer)
+	b = put32(b, 0) // length of the actions, written when they are there
+	b = put32(b, 1<<16|12)
+	b = put32(put32(b, oxmInPort), inPort)
+	return pad(b, 4)
+}
+
+// closePacketOut writes the length of the actions of the packet-out that starts
+// at b[start:] and appends the frame.
+func closePacketOut(b []byte, start int, frame []byte) []byte {
+	binary.BigEndian.PutUint16(b[start+12:], uint16(len(b)-start-packetOutLen))
+	b = append(b, frame...)
+	return finish(b, start)
+}
+
+// AppendPacketOut appends a PACKET_OUT of a whole Ethernet frame. inPort is the
+// port it seems to have come from, flows.Controller for none.
+func AppendPacketOut(b []byte, xid, inPort uint32, actions []flows.Action, frame []byte) []byte {
+	start := len(b)
+	b = appendPacketOut(b, xid, inPort)
+	b = AppendActions(b, actions)
+	return closePacketOut(b, start, frame)
+}
+
+// appendReply appends the packet-out of one reply. Replies to a port come from
+// nowhere, so that they may leave by the port that asked. Replies through the
+// switch come from their own ingress port, which spares it in a flood.
+func appendReply(b []byte, r *pipeline.Reply) []byte {
+	start := len(b)
+	if r.Out != 0 {
+		b = appendPacketOut(b, 0, flows.Controller)
+		b = put32(actionHeader(b, actOutput, 16), r.Out)
+		b = pad(b, 8)
+		return closePacketOut(b, start, r.Data)
+	}
+	in := r.InPort
+	if in == 0 {
+		in = flows.Controller
+	}
+	b = appendPacketOut(b, 0, in)
+	b = actionHeader(b, actSetField, 16)
+	b = put64(put32(b, oxmMetadata), uint64(r.Network))
+	b = put16(niciraHeader(b, nxResubmit, 16), nxInPort)
+	b = append(b, flows.TableSwitch, 0, 0, 0)
+	return closePacketOut(b, start, r.Data)
+}
+
+// maxReply is the longest frame a packet-out can carry, in octets.
+const maxReply = maxMessage - packetOutLen - 32

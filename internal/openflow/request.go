@@ -1,0 +1,120 @@
+package openflow
+
+import (
+	"context"
+	"fmt"
+
+	"damselfly/flows"
+	"damselfly/pipeline"
+)
+
+// Barrier returns once everything sent before it has been done.
+func (c *Conn) Barrier(ctx context.Context) error {
+	_, err := c.Do(ctx, "a barrier", func(b []byte, xid uint32) []byte { return AppendHeader(b, TypeBarrier, xid) })
+	return err
+}
+
+// Echo returns once the bridge has answered an echo request.
+func (c *Conn) Echo(ctx context.Context) error {
+	_, err := c.Do(ctx, "an echo", func(b []byte, xid uint32) []byte { return AppendHeader(b, TypeEchoRequest, xid) })
+	return err
+}
+
+// Config returns how the bridge treats fragments and packet-ins.
+func (c *Conn) Config(ctx context.Context) (Config, error) {
+	m, err := c.Do(ctx, "the question for its configuration", func(b []byte, xid uint32) []byte {
+		return AppendHeader(b, TypeGetConfig, xid)
+	})
+	if err != nil {
+		return Config{}, err
+	}
+	return decodeConfig(m.Body())
+}
+
+// SetRole asks for a role. generation counts up from one primary controller to
+// the next; a lower one than before fails with ErrStaleRole. RoleKeep only asks
+// which role it is.
+func (c *Conn) SetRole(ctx context.Context, r Role, generation uint64) (Role, uint64, error) {
+	m, err := c.Do(ctx, "a role", func(b []byte, xid uint32) []byte { return appendRole(b, xid, r, generation) })
+	if err != nil {
+		return 0, 0, err
+	}
+	return decodeRole(m.Body())
+}
+
+// Meters removes, changes and adds meters. Meters cannot be part of a bundle:
+// each takes effect on its own, and the error names those that did not. Removing
+// a meter removes the flows that use it.
+func (c *Conn) Meters(ctx context.Context, adds, mods []flows.Meter, dels []uint32) error {
+	at := func(i int) (Command, flows.Meter) {
+		if i < len(dels) {
+			return MeterDelete, flows.Meter{ID: dels[i]}
+		}
+		if i -= len(dels); i < len(mods) {
+			return MeterModify, mods[i]
+		}
+		return MeterAdd, adds[i-len(mods)]
+	}
+	return c.batch(ctx, len(adds)+len(mods)+len(dels),
+		func(b []byte, i int, xid uint32) []byte {
+			cmd, m := at(i)
+			return AppendMeterMod(b, xid, cmd, m)
+		},
+		func(i int) string {
+			cmd, m := at(i)
+			return fmt.Sprintf("%s %v", [...]string{"to add", "to change", "to delete"}[cmd], m)
+		})
+}
+
+// FlushConntrack forgets the connections of a conntrack zone.
+func (c *Conn) FlushConntrack(ctx context.Context, zone uint16) error {
+	return c.batch(ctx, 1,
+		func(b []byte, _ int, xid uint32) []byte { return appendFlushZone(b, xid, zone) },
+		func(int) string { return fmt.Sprintf("to flush conntrack zone %d", zone) })
+}
+
+// PacketOut sends one frame; see AppendPacketOut. It returns when the switch has
+// dealt with it.
+func (c *Conn) PacketOut(ctx context.Context, inPort uint32, actions []flows.Action, frame []byte) error {
+	return c.batch(ctx, 1,
+		func(b []byte, _ int, xid uint32) []byte { return AppendPacketOut(b, xid, inPort, actions, frame) },
+		func(int) string { return "a packet-out" })
+}
+
+// WriteReplies implements pipeline.Sink for those who have frames to send and
+// take none in. What the switch refuses shows in Unclaimed.
+func (c *Conn) WriteReplies(r *pipeline.Replies) error {
+	return c.write(context.Background(), func(b []byte) ([]byte, error) { return appendReplies(b, r) })
+}
+
+// TryFlow reports whether Open vSwitch takes a flow. The flow goes into
+// flows.TableProbe, which no frame reaches, and is gone again when TryFlow
+// returns. Open vSwitch measures actions by what the datapath can do and hardly
+// ever matches: that a datapath lacks nd_ext shows in a set_field of nd_reserved
+// or nd_options_type, never in a match on them.
+func (c *Conn) TryFlow(ctx context.Context, f flows.Flow) (bool, error) {
+	f.Table = flows.TableProbe
+	k, err := c.begin(3)
+	if err != nil {
+		return false, err
+	}
+	defer c.end(k)
+	err = c.write(ctx, func(b []byte) ([]byte, error) {
+		b = AppendFlowMod(b, k.first, FlowMod{Command: FlowAdd, Flow: &f})
+		b = AppendFlowMod(b, k.first+1, FlowMod{Command: FlowDelete, Flow: &f})
+		return AppendHeader(b, TypeBarrier, k.last), nil
+	})
+	if err != nil {
+		return false, err
+	}
+	if err := c.wait(ctx, k); err != nil {
+		return false, err
+	}
+	for _, e := range k.errs {
+		if e.XID == k.first {
+			c.log.Debug("openflow: the bridge does not take a flow", "flow", f.String(), "error", e.Name)
+			return false, nil
+		}
+	}
+	return true, nil
+}
