@@ -1,0 +1,14 @@
+// Package agent is Damselfly at work: it joins the parts and keeps them in step
+// with the configuration, the database and the bridge.
+//
+//	agent.go      the parts, in which order they start and stop
+//	reconcile.go  what is wanted and known -> snapshot -> bridge, whenever anything changed
+//	inputs.go     where the snapshot's inputs come from
+//	adopt.go      the first meeting with a bridge: locks, objections, set-up
+//	status.go     what `damselfly status` shows
+//	metrics.go    what Prometheus reads
+//	serve.go      the HTTP server
+//
+// Everything is level-triggered: a change of any input rings, and reconciling
+// reads the state of all of them.
+package agent

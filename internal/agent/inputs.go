@@ -1,0 +1,102 @@
+package agent
+
+import (
+	"maps"
+	"slices"
+
+	"damselfly/flows"
+	"damselfly/internal/ovsdb"
+	"damselfly/internal/store"
+	"damselfly/internal/topology"
+	"damselfly/internal/wire"
+)
+
+// bindings reads from the bridge's interfaces which port each stands for. The
+// pulse port stands for none.
+func (a *Agent) bindings(view ovsdb.View, pulseName string) []topology.Binding {
+	out := make([]topology.Binding, 0, len(view.Interfaces))
+	for _, in := range view.Interfaces {
+		if in.Name == pulseName {
+			continue
+		}
+		b := topology.Binding{Interface: in.Name, ID: in.IfaceID, OFPort: in.OFPort, Network: in.Network}
+		if in.OFPort == ovsdb.OFPortLocal {
+			b.OFPort = flows.Local
+		}
+		if in.AttachedMAC != "" {
+			mac, err := wire.ParseMAC(in.AttachedMAC)
+			if err != nil {
+				a.state.once(a.log, "interface "+in.Name, "external_ids:attached-mac is no MAC address: "+err.Error())
+			}
+			b.MAC = mac
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// keyNames lists the networks and ports that need a key: all configured ones,
+// and ports known from their Interface alone.
+func keyNames(spec *topology.Spec, bindings []topology.Binding) (networks, ports []string) {
+	n, p := map[string]bool{}, map[string]bool{}
+	for i := range spec.Networks {
+		n[spec.Networks[i].Name] = true
+	}
+	for i := range spec.Ports {
+		p[spec.Ports[i].Name] = true
+	}
+	for _, b := range bindings {
+		if b.Network == "" {
+			continue
+		}
+		if b.ID != "" {
+			p[b.ID] = true
+		} else {
+			p[b.Interface] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(n)), slices.Sorted(maps.Keys(p))
+}
+
+// keyring remembers the keys given out, so that the store is asked only when
+// the names changed.
+type keyring struct {
+	networks, ports []string
+	keys            topology.Keys
+}
+
+// update asks the store for keys of these names. Whoever has a key keeps it,
+// also when an error says that others got none.
+func (k *keyring) update(s *store.Store, networks, ports []string) error {
+	if slices.Equal(k.networks, networks) && slices.Equal(k.ports, ports) && k.keys.Ports != nil {
+		return nil
+	}
+	now, err := store.ReadClock()
+	if err != nil {
+		return err
+	}
+	given, err := s.AllocateKeys(now, store.NetworkKeys, networks)
+	if given != nil {
+		k.keys.Networks = given
+	}
+	if err != nil {
+		return err
+	}
+	given, err = s.AllocateKeys(now, store.PortKeys, ports)
+	if given != nil {
+		k.keys.Ports = given
+	}
+	if err != nil {
+		return err
+	}
+	k.networks, k.ports = networks, ports
+	return nil
+}
+
+// keys returns the keys in use, by which `damselfly plan` compiles what a run
+// would.
+func (a *Agent) keys() topology.Keys {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.served
+}

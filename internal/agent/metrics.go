@@ -1,0 +1,144 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"damselfly/flows"
+	"damselfly/handlers"
+	"damselfly/handlers/reason"
+	"damselfly/internal/punt"
+	"damselfly/internal/topology"
+	"damselfly/pipeline"
+)
+
+// collector reads counters where they are kept when Prometheus asks.
+type collector struct{ a *Agent }
+
+func newCollector(a *Agent) collector { return collector{a} }
+
+// scrapeTime is how long the bridge may take to tell its counters.
+const scrapeTime = 5 * time.Second
+
+var (
+	framesDesc = desc("frames_total", "Punted frames by class and by how they ended.", "class", "reason")
+	portDesc   = desc("port_frames_total", "Punted frames by port and by how they ended.", "port", "reason")
+	unsentDesc = desc("replies_unsent_total", "Replies that the bridge did not take.")
+	puntDesc   = desc("punt_seconds", "Time from the read of a punted frame to the write of its reply.")
+	wantedDesc = desc("flows_wanted", "Flows the configuration needs on the bridge.")
+	foundDesc  = desc("flows_installed", "Flows of Damselfly found on the bridge.")
+	resyncDesc = desc("resyncs_total", "Times that the bridge was compared as a whole.")
+	upDesc     = desc("bridge_connected", "1 while there is a connection to the bridge.")
+	flowDesc   = desc("flow_packets_total", "Frames that flows of a role saw in the switch: answers, forwards and drops.", "role")
+	meterDesc  = desc("meter_dropped_total", "Frames of a port and class over its limit, dropped in the switch.", "port", "class")
+	raDesc     = desc("router_advertisements_total", "Unsolicited Router Advertisements.", "network", "kind")
+	laneDesc   = desc("lane_frames_total", "Frames by the connection they came in on.", "lane")
+	problems   = desc("problems", "Objects of the configuration that are not served.")
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("damselfly_"+name, help, labels, nil)
+}
+
+// Describe implements prometheus.Collector. It sends nothing: what is collected
+// depends on the topology.
+func (collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(out chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	snap := c.a.snapshot.Load()
+	c.frames(counter, snap)
+	c.latency(out)
+	for i, l := range c.a.lanes {
+		counter(laneDesc, l.Stats().Frames, string(rune('0'+i)))
+	}
+	for _, n := range c.a.owner.Counts() {
+		counter(raDesc, n.Sent, n.Network, "periodic")
+		counter(raDesc, n.Final, n.Network, "final")
+		counter(raDesc, n.Failed, n.Network, "failed")
+	}
+	s := c.a.Status()
+	gauge(wantedDesc, float64(s.FlowsWanted))
+	gauge(foundDesc, float64(s.FlowsInstalled))
+	gauge(problems, float64(len(s.Problems)))
+	counter(resyncDesc, s.Resyncs)
+	up := 0.0
+	if s.Connected {
+		up = 1
+	}
+	gauge(upDesc, up)
+	c.bridge(counter, snap)
+}
+
+func (c collector) frames(counter func(*prometheus.Desc, uint64, ...string), snap *topology.Snapshot) {
+	stats := c.a.stats
+	for r := range pipeline.Reason(reason.Count) {
+		for class := range punt.Classes {
+			if n := stats.Count(uint8(class), r); n > 0 {
+				counter(framesDesc, n, class.String(), handlers.ReasonName(r))
+			}
+		}
+		if snap == nil {
+			continue
+		}
+		for _, p := range snap.Ports {
+			if n := stats.PortCount(p.Key, r); n > 0 {
+				counter(portDesc, n, p.Name, handlers.ReasonName(r))
+			}
+		}
+	}
+	counter(unsentDesc, stats.Unsent())
+}
+
+func (c collector) latency(out chan<- prometheus.Metric) {
+	l := c.a.stats.Latency()
+	buckets, total := map[float64]uint64{}, uint64(0)
+	for i, n := range l.Buckets {
+		total += n
+		if bound := l.Bound(i); bound > 0 {
+			buckets[bound.Seconds()] = total
+		}
+	}
+	out <- prometheus.MustNewConstHistogram(puntDesc, total, l.Sum.Seconds(), buckets)
+}
+
+// bridge reads what only the switch counts: the work of flows and meters.
+func (c collector) bridge(counter func(*prometheus.Desc, uint64, ...string), snap *topology.Snapshot) {
+	conn := c.a.connection()
+	if conn == nil || snap == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
+	defer cancel()
+	if stats, err := conn.FlowStats(ctx, flows.Owner, flows.OwnerMask); err == nil {
+		byRole := map[flows.Role]uint64{}
+		for _, f := range stats {
+			byRole[f.Cookie.Role()] += f.Packets
+		}
+		for role, n := range byRole {
+			if role.Counted() {
+				counter(flowDesc, n, role.String())
+			}
+		}
+	}
+	if meters, err := conn.MeterStats(ctx); err == nil {
+		for _, m := range meters {
+			if m.Dropped == 0 || !c.a.ids.OwnMeter(m.ID) {
+				continue
+			}
+			id := m.ID - c.a.ids.FirstMeter
+			p := snap.Port(uint16(id / punt.MeterSlots))
+			if p != nil {
+				counter(meterDesc, m.Dropped, p.Name, punt.Class(id%punt.MeterSlots).String())
+			}
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+
+	"damselfly/flows"
+	"damselfly/internal/bridge"
+	"damselfly/internal/config"
+	"damselfly/internal/openflow"
+	"damselfly/internal/ovsdb"
+	"damselfly/internal/pulse"
+	"damselfly/internal/store"
+	"damselfly/internal/topology"
+)
+
+// Plan is what a run would change. Making it changes nothing.
+type Plan struct {
+	// Objections is what --take-over would override, and what nothing does.
+	Objections []string `json:"objections,omitempty"`
+	// Settings are changes in Open vSwitch's database.
+	Settings []string `json:"settings,omitempty"`
+	// Problems are the objects that would not be served.
+	Problems []string `json:"problems,omitempty"`
+	// Wanted is the number of flows in the end.
+	Wanted int         `json:"flows_wanted"`
+	Delta  flows.Delta `json:"-"`
+	// Changes counts what Delta holds.
+	Changes int `json:"changes"`
+}
+
+// MakePlan compares what cfg wants with what the bridge of view holds. Keys come
+// from the damselfly that is running or from the store of one that was; where
+// there is neither, they are those that a first start would give.
+func MakePlan(ctx context.Context, cfg *config.Config, view ovsdb.View, log *slog.Logger) (*Plan, error) {
+	ids := bridge.IDs{FirstGroup: cfg.IDs.Groups, FirstMeter: cfg.IDs.Meters}
+	conn, err := openflow.Dial(ctx, "unix:"+view.ManagementSocket(), openflow.Options{Log: log})
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	held, err := bridge.Dump(ctx, conn, ids)
+	if err != nil {
+		return nil, err
+	}
+	caps, err := bridge.Probe(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	pulseName := pulse.Name(view.BridgeName)
+	p := &Plan{}
+	for _, o := range bridge.Objections(view, held, settings(view.BridgeName), pulseName) {
+		p.Objections = append(p.Objections, o.Text)
+	}
+	changes, err := view.Plan(settings(view.BridgeName))
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range changes {
+		p.Settings = append(p.Settings, c.Text)
+	}
+	snap, problems, err := plannedSnapshot(ctx, cfg, view, pulseName, log)
+	if err != nil {
+		return nil, err
+	}
+	for _, problem := range problems {
+		p.Problems = append(p.Problems, problem.String())
+	}
+	in, _ := view.Interface(pulseName)
+	want := flows.Compile(snap, flows.Env{
+		NDExt: caps.NDExt, PulsePort: in.OFPort, FirstGroup: ids.FirstGroup, FirstMeter: ids.FirstMeter,
+	})
+	p.Wanted, p.Delta = len(want.Flows), flows.Diff(held.Ours, want)
+	p.Changes = p.Delta.Mods()
+	return p, nil
+}
+
+func plannedSnapshot(ctx context.Context, cfg *config.Config, view ovsdb.View, pulseName string, log *slog.Logger) (*topology.Snapshot, []topology.Problem, error) {
+	scratch := &Agent{log: log}
+	bindings := scratch.bindings(view, pulseName)
+	networks, ports := keyNames(cfg.Topology, bindings)
+	keys, err := plannedKeys(ctx, cfg, networks, ports, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	var b topology.Builder
+	snap, problems := b.Build(topology.Input{Spec: cfg.Topology, Keys: keys, Bindings: bindings})
+	return snap, problems, nil
+}
+
+// plannedKeys asks the running damselfly first: it holds the store.
+func plannedKeys(ctx context.Context, cfg *config.Config, networks, ports []string, log *slog.Logger) (topology.Keys, error) {
+	if known, running := runningKeys(ctx, cfg.API); running {
+		return topology.Keys{Networks: firstKeys(known.Networks, networks), Ports: firstKeys(known.Ports, ports)}, nil
+	}
+	if _, err := os.Stat(cfg.State); errors.Is(err, fs.ErrNotExist) {
+		return topology.Keys{Networks: firstKeys(nil, networks), Ports: firstKeys(nil, ports)}, nil
+	}
+	s, err := store.Open(cfg.State, log)
+	if err != nil {
+		return topology.Keys{}, err
+	}
+	defer s.Close()
+	now, err := store.ReadClock()
+	if err != nil {
+		return topology.Keys{}, err
+	}
+	var keys topology.Keys
+	if keys.Networks, err = s.PlanKeys(now, store.NetworkKeys, networks); err != nil {
+		return keys, err
+	}
+	keys.Ports, err = s.PlanKeys(now, store.PortKeys, ports)
+	return keys, err
+}
+
+// firstKeys gives names without a key the lowest free ones, as the store would.
+func firstKeys(known map[string]uint16, names []string) map[string]uint16 {
+	out, used := map[string]uint16{}, map[uint16]bool{}
+	for name, key := range known {
+		out[name], used[key] = key, true
+	}
+	next := uint16(1)
+	for _, name := range names {
+		if out[name] != 0 {
+			continue
+		}
+		for used[next] {
+			next++
+		}
+		out[name], used[next] = next, true
+	}
+	return out
+}
+
+// runningKeys asks a running damselfly for its keys.
+func runningKeys(ctx context.Context, address string) (keys topology.Keys, ok bool) {
+	if address == "" {
+		return keys, false
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/keys", address), nil)
+	if err != nil {
+		return keys, false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return keys, false
+	}
+	defer resp.Body.Close()
+	return keys, resp.StatusCode == http.StatusOK && json.NewDecoder(resp.Body).Decode(&keys) == nil
+}

@@ -1,0 +1,64 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// api is the HTTP server: it only reads, so it needs no more protection than
+// the address it listens on.
+type api struct {
+	listener net.Listener // nil if it is off
+	server   *http.Server
+	log      *slog.Logger
+}
+
+// listen binds the API's address, "" for none. That the address is taken is
+// found out at the start.
+func (a *Agent) listen() (*api, error) {
+	if a.config.API == "" {
+		return &api{}, nil
+	}
+	l, err := net.Listen("tcp", a.config.API)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w: choose another address in the configuration, or \"\" for none", err)
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(newCollector(a))
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { reply(w, a.Status()) })
+	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) { reply(w, a.keys()) })
+	return &api{listener: l, log: a.log, server: &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,
+	}}, nil
+}
+
+func reply(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(v) // whoever asked has gone
+}
+
+// serve answers until ctx ends.
+func (s *api) serve(ctx context.Context) error {
+	if s.listener == nil {
+		return nil
+	}
+	stop := context.AfterFunc(ctx, func() { s.server.Close() })
+	defer stop()
+	if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

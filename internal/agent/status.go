@@ -1,0 +1,193 @@
+package agent
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/netip"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"damselfly/handlers"
+	"damselfly/handlers/reason"
+	"damselfly/internal/topology"
+	"damselfly/pipeline"
+)
+
+// Status is what `damselfly status` shows and GET /status returns.
+type Status struct {
+	Bridge    string `json:"bridge"`
+	OVS       string `json:"ovs_version"`
+	Connected bool   `json:"connected"`
+	// NDExt says whether flows can answer Neighbor Solicitations here.
+	NDExt bool `json:"nd_ext"`
+	// Pulse says whether guests would answer each other if Damselfly died now.
+	Pulse          bool   `json:"pulse"`
+	FlowsWanted    int    `json:"flows_wanted"`
+	FlowsInstalled int    `json:"flows_installed"`
+	Resyncs        uint64 `json:"resyncs"`
+	// ConfigError and BridgeError say what keeps the newest configuration or
+	// the bridge from being served; empty if nothing does.
+	ConfigError string   `json:"config_error,omitempty"`
+	BridgeError string   `json:"bridge_error,omitempty"`
+	Conflicts   []string `json:"conflicts,omitempty"`
+	Problems    []string `json:"problems,omitempty"`
+
+	Networks []NetworkStatus `json:"networks"`
+	Ports    []PortStatus    `json:"ports"`
+}
+
+// NetworkStatus is one network of a Status.
+type NetworkStatus struct {
+	Name     string         `json:"name"`
+	Key      uint16         `json:"key"`
+	Prefixes []netip.Prefix `json:"prefixes,omitempty"`
+	Router   string         `json:"router,omitempty"`
+	// Advertisements counts unsolicited Router Advertisements; NextAdvertisement
+	// is when the next is due.
+	Advertisements    uint64     `json:"advertisements"`
+	NextAdvertisement *time.Time `json:"next_advertisement,omitempty"`
+}
+
+// PortStatus is one port of a Status.
+type PortStatus struct {
+	Name    string `json:"name"`
+	Key     uint16 `json:"key"`
+	Network string `json:"network"`
+	MAC     string `json:"mac"`
+	// OFPort is the switch's number, 0 while the port is not on the bridge.
+	OFPort    uint32       `json:"ofport"`
+	Addresses []netip.Addr `json:"addresses"`
+	// Frames counts the frames punted from the port by how they ended.
+	Frames map[string]uint64 `json:"frames,omitempty"`
+}
+
+// note changes the status.
+func (a *Agent) note(change func(*Status)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	change(&a.status)
+}
+
+// Status returns the state of everything now.
+func (a *Agent) Status() Status {
+	a.mu.Lock()
+	s := a.status
+	s.Connected = a.conn != nil
+	a.mu.Unlock()
+	view, _ := a.db.View()
+	s.Bridge, s.OVS = view.BridgeName, view.OVSVersion
+	if snap := a.snapshot.Load(); snap != nil {
+		s.Networks = a.networkStatus(snap)
+		for _, p := range snap.Ports {
+			s.Ports = append(s.Ports, a.portStatus(p))
+		}
+	}
+	return s
+}
+
+func (a *Agent) networkStatus(snap *topology.Snapshot) []NetworkStatus {
+	out := make([]NetworkStatus, 0, len(snap.Networks))
+	counts := map[string]int{}
+	sent := a.owner.Counts()
+	for i := range sent {
+		counts[sent[i].Network] = i
+	}
+	for _, n := range snap.Networks {
+		ns := NetworkStatus{Name: n.Name, Key: n.Key}
+		for _, sub := range n.Subnets {
+			ns.Prefixes = append(ns.Prefixes, sub.Prefix)
+		}
+		if n.Router != nil {
+			ns.Router = fmt.Sprintf("%s (%s)", n.Router.LinkLocal, n.Router.MAC)
+		}
+		if i, ok := counts[n.Name]; ok {
+			ns.Advertisements = sent[i].Sent
+			if due := sent[i].NextDue; !due.IsZero() {
+				ns.NextAdvertisement = &due
+			}
+		}
+		out = append(out, ns)
+	}
+	return out
+}
+
+func (a *Agent) portStatus(p *topology.Port) PortStatus {
+	ps := PortStatus{
+		Name: p.Name, Key: p.Key, Network: p.Network.Name, MAC: p.MAC.String(), OFPort: p.OFPort, Addresses: p.Addresses,
+	}
+	for r := range pipeline.Reason(reason.Count) {
+		if n := a.stats.PortCount(p.Key, r); n > 0 {
+			if ps.Frames == nil {
+				ps.Frames = map[string]uint64{}
+			}
+			ps.Frames[handlers.ReasonName(r)] = n
+		}
+	}
+	return ps
+}
+
+// Print writes the status for people.
+func (s *Status) Print(w io.Writer) error {
+	state := "no connection"
+	if s.Connected {
+		state = "connected"
+	}
+	fmt.Fprintf(w, "bridge %s: %s, Open vSwitch %s, %d of %d flows, nd_ext %s, pulse %s\n",
+		s.Bridge, state, s.OVS, s.FlowsInstalled, s.FlowsWanted, onOff(s.NDExt), onOff(s.Pulse))
+	for _, text := range []string{s.ConfigError, s.BridgeError} {
+		if text != "" {
+			fmt.Fprintf(w, "error: %s\n", text)
+		}
+	}
+	for _, text := range s.Conflicts {
+		fmt.Fprintf(w, "conflict: %s\n", text)
+	}
+	for _, text := range s.Problems {
+		fmt.Fprintf(w, "problem: %s\n", text)
+	}
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "\nNETWORK\tPREFIXES\tROUTER\tRAS SENT\tNEXT")
+	for _, n := range s.Networks {
+		next := "-"
+		if n.NextAdvertisement != nil {
+			next = time.Until(*n.NextAdvertisement).Round(time.Second).String()
+		}
+		fmt.Fprintf(tw, "%s\t%v\t%s\t%d\t%s\n", n.Name, n.Prefixes, orDash(n.Router), n.Advertisements, next)
+	}
+	fmt.Fprintln(tw, "\nPORT\tNETWORK\tMAC\tOFPORT\tADDRESSES\tFRAMES")
+	for _, p := range s.Ports {
+		frames := ""
+		for _, name := range slices.Sorted(maps.Keys(p.Frames)) {
+			frames += fmt.Sprintf("%s=%d ", name, p.Frames[name])
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%v\t%s\n", p.Name, p.Network, p.MAC, portNumber(p.OFPort), p.Addresses, orDash(frames))
+	}
+	return tw.Flush()
+}
+
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// portNumber renders a switch port for people.
+func portNumber(n uint32) string {
+	switch n {
+	case 0:
+		return "unbound"
+	case 0xfffffffe:
+		return "LOCAL"
+	}
+	return fmt.Sprint(n)
+}

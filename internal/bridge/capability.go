@@ -1,0 +1,48 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"damselfly/flows"
+	"damselfly/internal/openflow"
+)
+
+// ErrNoMeters says that the datapath cannot meter. Without meters one guest
+// could take Damselfly from all others, so such a bridge is not served.
+var ErrNoMeters = errors.New("the datapath has no meters: it needs Linux 4.15 or Open vSwitch's userspace datapath")
+
+// Capabilities are what a datapath can do beyond what Damselfly requires.
+type Capabilities struct {
+	// NDExt: flows can rewrite the reserved word and the option type of
+	// Neighbor Discovery messages.
+	NDExt bool
+}
+
+// Probe finds out what the bridge's datapath can do by asking it to take flows,
+// none of which comes into force. Open_vSwitch's Datapath table would tell too,
+// but is empty unless somebody adds a row.
+func Probe(ctx context.Context, c *openflow.Conn) (Capabilities, error) {
+	var caps Capabilities
+	ndExt := flows.Flow{
+		Table:   flows.TableProbe,
+		Match:   flows.Match{}.ND(136),
+		Actions: []flows.Action{flows.Load(flows.NDReserved, flows.U32(0)), flows.Load(flows.NDOptionsType, flows.U8(2))},
+	}
+	var err error
+	if caps.NDExt, err = c.TryFlow(ctx, ndExt); err != nil {
+		return caps, fmt.Errorf("probing for ND extensions: %w", err)
+	}
+	length := flows.Flow{
+		Table:   flows.TableProbe,
+		Actions: []flows.Action{flows.LongerThan{Octets: 86, Reg: flows.Reg3, Bit: 0}},
+	}
+	switch ok, err := c.TryFlow(ctx, length); {
+	case err != nil:
+		return caps, fmt.Errorf("probing for check_pkt_larger: %w", err)
+	case !ok:
+		return caps, errors.New("this Open vSwitch has no check_pkt_larger action: it needs version 2.12 or newer")
+	}
+	return caps, nil
+}
