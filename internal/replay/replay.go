@@ -1,0 +1,161 @@
+// Package replay puts captured frames through the handlers that a running
+// Damselfly uses, without a switch: one verdict a frame.
+package replay
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
+
+	"damselfly/handlers"
+	"damselfly/internal/topology"
+	"damselfly/internal/wire"
+	"damselfly/pipeline"
+)
+
+// Verdict is how one frame of a capture ended.
+type Verdict struct {
+	// Frame counts the capture's frames from 1, as Wireshark does.
+	Frame int `json:"frame"`
+	// Time is that of the capture.
+	Time time.Time `json:"time"`
+	// Port is the port that the frame's source MAC belongs to, "" if none does.
+	Port string `json:"port,omitempty"`
+	// Reason is how it ended, Explanation what that means.
+	Reason      string `json:"reason"`
+	Explanation string `json:"explanation"`
+	// Replies are the frames that were sent for it.
+	Replies int `json:"replies"`
+}
+
+// String is the verdict in one line.
+func (v Verdict) String() string {
+	port := v.Port
+	if port == "" {
+		port = "?"
+	}
+	return fmt.Sprintf("%5d  %-12s %-24s replies=%d  %s", v.Frame, port, v.Reason, v.Replies, v.Explanation)
+}
+
+// Run reads a pcap or pcapng capture and writes the replies as pcap, each with
+// the time of the frame it answers. A capture does not say through which port a
+// frame came: it is the one whose MAC the frame has as source; all ports count
+// as bound.
+func Run(spec *topology.Spec, in io.Reader, out io.Writer) ([]Verdict, error) {
+	r, err := open(in)
+	if err != nil {
+		return nil, err
+	}
+	if lt := r.LinkType(); lt != layers.LinkTypeEthernet {
+		return nil, fmt.Errorf("the capture is of link type %v, not Ethernet: capture on the guest's interface", lt)
+	}
+	w := pcapgo.NewWriterNanos(out)
+	if err := w.WriteFileHeader(1<<16, layers.LinkTypeEthernet); err != nil {
+		return nil, err
+	}
+	bench, err := newBench(spec)
+	if err != nil {
+		return nil, err
+	}
+	var verdicts []Verdict
+	for {
+		data, ci, err := r.ReadPacketData()
+		if errors.Is(err, io.EOF) {
+			return verdicts, nil
+		}
+		if err != nil {
+			return verdicts, fmt.Errorf("frame %d: %w", len(verdicts)+1, err)
+		}
+		v, replies := bench.judge(data, ci.Timestamp)
+		v.Frame = len(verdicts) + 1
+		verdicts = append(verdicts, v)
+		for _, reply := range replies {
+			info := gopacket.CaptureInfo{Timestamp: ci.Timestamp, CaptureLength: len(reply.Data), Length: len(reply.Data)}
+			if err := w.WritePacket(info, reply.Data); err != nil {
+				return verdicts, err
+			}
+		}
+	}
+}
+
+// capture is what the readers of both formats give.
+type capture interface {
+	ReadPacketData() ([]byte, gopacket.CaptureInfo, error)
+	LinkType() layers.LinkType
+}
+
+func open(in io.Reader) (capture, error) {
+	b := bufio.NewReader(in)
+	magic, err := b.Peek(4)
+	if err != nil {
+		return nil, fmt.Errorf("no capture: %w", err)
+	}
+	if string(magic) == "\x0a\x0d\x0d\x0a" {
+		return pcapgo.NewNgReader(b, pcapgo.DefaultNgReaderOptions)
+	}
+	return pcapgo.NewReader(b)
+}
+
+// bench is the handlers set up without a switch.
+type bench struct {
+	snap    *topology.Snapshot
+	handler pipeline.Handler
+	now     time.Time
+	replies *pipeline.Replies
+	ports   map[wire.MAC]*topology.Port
+}
+
+// newBench builds the snapshot with keys in the order of the names and every
+// port bound.
+func newBench(spec *topology.Spec) (*bench, error) {
+	in := topology.Input{Spec: spec, Keys: topology.Keys{Networks: map[string]uint16{}, Ports: map[string]uint16{}}}
+	for i := range spec.Networks {
+		in.Keys.Networks[spec.Networks[i].Name] = uint16(i + 1)
+	}
+	for i := range spec.Ports {
+		name, n := spec.Ports[i].Name, i+1
+		in.Keys.Ports[name] = uint16(n)
+		in.Bindings = append(in.Bindings, topology.Binding{Interface: name, OFPort: uint32(n)})
+	}
+	var builder topology.Builder
+	snap, problems := builder.Build(in)
+	if snap == nil {
+		return nil, fmt.Errorf("configuration: %v", problems)
+	}
+	b := &bench{snap: snap, replies: pipeline.NewReplies(1 << 16), ports: map[wire.MAC]*topology.Port{}}
+	for _, p := range snap.Ports {
+		b.ports[p.MAC] = p
+	}
+	b.handler = handlers.Bind(
+		func() *topology.Snapshot { return b.snap },
+		func() time.Time { return b.now },
+		slog.New(slog.DiscardHandler))
+	return b, nil
+}
+
+// judge puts one frame through the handlers. The replies are valid until the
+// next call.
+func (b *bench) judge(data []byte, at time.Time) (Verdict, []pipeline.Reply) {
+	frame := pipeline.Frame{Data: data}
+	v := Verdict{Time: at}
+	if len(data) >= wire.EthernetLen {
+		if p := b.ports[wire.Ethernet(data).Source()]; p != nil {
+			frame.Port, frame.Network, frame.InPort = p.Key, p.Network.Key, p.OFPort
+			v.Port = p.Name
+		}
+	}
+	b.now = at
+	b.replies.Reset()
+	reasons := make([]pipeline.Reason, 1)
+	b.handler([]pipeline.Frame{frame}, b.replies, reasons)
+	v.Reason, v.Explanation = handlers.ReasonName(reasons[0]), handlers.Explain(reasons[0])
+	v.Replies = len(b.replies.List())
+	return v, b.replies.List()
+}
