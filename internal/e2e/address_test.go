@@ -1,0 +1,66 @@
+package e2e
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"damselfly/internal/lab"
+)
+
+// blue is one network with a router, and two guests of fixed MACs.
+const blue = `
+networks:
+  - name: blue
+    mtu: 1442
+    subnets: [{prefix: "fd00:b1::/64", mode: slaac}]
+routers: [{name: r1, networks: [blue]}]
+ports:
+  - {name: vm1, network: blue, mac: "02:00:00:00:00:11"}
+  - {name: vm2, network: blue, mac: "02:00:00:00:00:12"}
+`
+
+var bluePrefix = netip.MustParsePrefix("fd00:b1::/64")
+
+// ping fails the test unless from reaches every address; the summary is ping's own.
+func ping(t *testing.T, from *lab.Guest, address string) {
+	t.Helper()
+	out, err := from.Run("ping", "-6", "-c", "2", "-i", "0.1", "-W", "5", address)
+	if err != nil || !strings.Contains(out, " 0% packet loss") {
+		t.Fatalf("%s does not reach %s: %v\n%s", from.Name, address, err, out)
+	}
+}
+
+// TestGuestsGetAddresses boots guests of every kind that Linux makes: each gets
+// an address on the prefix and reaches the router and its neighbour.
+func TestGuestsGetAddresses(t *testing.T) {
+	twice(t, func(t *testing.T, ndExt bool) {
+		s := newStage(t, ndExt, blue+`
+  - {name: vm3, network: blue, mac: "02:00:00:00:00:13"}
+  - {name: vm4, network: blue, mac: "02:00:00:00:00:14"}
+`)
+		serve(t, s)
+		guests := []*lab.Guest{
+			addGuest(t, s, lab.GuestOptions{Name: "vm1", MAC: "02:00:00:00:00:11"}),
+			addGuest(t, s, lab.GuestOptions{Name: "vm2", MAC: "02:00:00:00:00:12", AddrGen: lab.StablePrivacy}),
+			addGuest(t, s, lab.GuestOptions{Name: "vm3", MAC: "02:00:00:00:00:13", PrivacyExtensions: true, AddrGen: lab.StablePrivacy}),
+			addGuest(t, s, lab.GuestOptions{Name: "vm4", MAC: "02:00:00:00:00:14", OptimisticDAD: true, Offloads: true}),
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		addrs := make([]netip.Addr, len(guests))
+		for i, g := range guests {
+			a, err := g.WaitAddr(ctx, bluePrefix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			addrs[i] = a.Address
+		}
+		for i, g := range guests {
+			ping(t, g, "fe80::1%eth0")
+			ping(t, g, "fd00:b1::1")
+			ping(t, g, addrs[(i+1)%len(guests)].String())
+		}
+	})
+}

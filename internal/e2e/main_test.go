@@ -1,0 +1,107 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"damselfly/internal/lab"
+	"damselfly/internal/stage"
+)
+
+// binary is the damselfly under test, built once.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(testMain(m))
+}
+
+func testMain(m *testing.M) int {
+	if lab.Available() != nil {
+		return m.Run() // each test says why it skips
+	}
+	dir, err := os.MkdirTemp("", "dfly-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "damselfly")
+	args := []string{"build", "-o", binary}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	build := exec.Command("go", append(args, "damselfly/cmd/damselfly")...)
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building damselfly: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// patience bounds every wait for something that takes milliseconds on an idle
+// machine.
+const patience = 30 * time.Second
+
+// twice runs a test on a datapath with and on one without ND extensions. The
+// two run side by side.
+func twice(t *testing.T, test func(t *testing.T, ndExt bool)) {
+	t.Parallel()
+	for _, ndExt := range []bool{true, false} {
+		t.Run(map[bool]string{true: "nd_ext", false: "plain"}[ndExt], func(t *testing.T) {
+			t.Parallel()
+			test(t, ndExt)
+		})
+	}
+}
+
+// newStage sets up a lab with a bridge on a datapath with or without ND
+// extensions, and writes the configuration.
+func newStage(t *testing.T, ndExt bool, topology string) *stage.Stage {
+	t.Helper()
+	l := lab.Start(t)
+	s, err := stage.New(l, binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.SetNDExt(ndExt); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Configure(topology); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// serve starts damselfly and waits until it serves. If the test fails, its log
+// is shown.
+func serve(t *testing.T, s *stage.Stage, flags ...string) *stage.Daemon {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	d, err := s.Serve(ctx, flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("damselfly said:\n%s", d.Log())
+		}
+	})
+	return d
+}
+
+// addGuest makes a guest on the stage's bridge.
+func addGuest(t *testing.T, s *stage.Stage, o lab.GuestOptions) *lab.Guest {
+	t.Helper()
+	o.Bridge = stage.Bridge
+	g, err := s.AddGuest(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}

@@ -1,0 +1,203 @@
+// Package stage sets a lab up with a bridge and a Damselfly that serves it: what
+// end-to-end tests, the demo and the benchmarks play on.
+package stage
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"damselfly/internal/agent"
+	"damselfly/internal/lab"
+)
+
+// Bridge is the name of the bridge on every stage.
+const Bridge = "br-dfly"
+
+// Stage is a lab with one bridge.
+type Stage struct {
+	*lab.Lab
+	// Binary is the damselfly that Serve starts.
+	Binary string
+	// ConfigPath is the configuration's file, in the lab's run directory.
+	ConfigPath string
+}
+
+// api is where every Damselfly on a stage listens: each stage has a network
+// namespace of its own.
+const api = "127.0.0.1:8686"
+
+// New puts the bridge into a lab, with fail_mode=secure as the README says.
+func New(l *lab.Lab, binary string) (*Stage, error) {
+	if err := l.AddBridge(Bridge, "fail_mode=secure"); err != nil {
+		return nil, err
+	}
+	return &Stage{Lab: l, Binary: binary, ConfigPath: filepath.Join(l.RunDir, "damselfly.yaml")}, nil
+}
+
+// Configure writes the configuration: networks, routers and ports in YAML. The
+// rest is the stage's. A running Damselfly takes it over.
+func (s *Stage) Configure(topology string) error {
+	text := fmt.Sprintf("bridge: %s\nstate: %s\napi: %s\n%s", Bridge, filepath.Join(s.RunDir, "state"), api, topology)
+	next := s.ConfigPath + ".next"
+	if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(next, s.ConfigPath)
+}
+
+// Daemon is a running `damselfly run`.
+type Daemon struct {
+	stage *Stage
+	cmd   *exec.Cmd
+	log   logBuffer
+	done  chan struct{} // closed when the process has ended
+	err   error         // set before done is closed
+}
+
+// Start starts damselfly and does not wait for it.
+func (s *Stage) Start(flags ...string) (*Daemon, error) {
+	args := append([]string{"run", "-c", s.ConfigPath, "--ovsdb", s.OVSDB}, flags...)
+	d := &Daemon{stage: s, cmd: s.Command(s.Binary, args...), done: make(chan struct{})}
+	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
+	if err := d.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		d.err = d.cmd.Wait()
+		close(d.done)
+	}()
+	return d, nil
+}
+
+// Serve starts damselfly and waits until it serves the bridge.
+func (s *Stage) Serve(ctx context.Context, flags ...string) (*Daemon, error) {
+	d, err := s.Start(flags...)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Ready(ctx); err != nil {
+		return nil, errors.Join(err, d.Kill())
+	}
+	return d, nil
+}
+
+// Ready waits until the bridge holds what the configuration wants and the pulse
+// is up.
+func (d *Daemon) Ready(ctx context.Context) error {
+	err := lab.Eventually(ctx, func() error {
+		select {
+		case <-d.done:
+			return fmt.Errorf("damselfly ended: %w", d.err)
+		default:
+		}
+		st, err := d.Status()
+		switch {
+		case err != nil:
+			return err
+		case st.BridgeError != "":
+			return errors.New(st.BridgeError)
+		case st.FlowsWanted == 0 || !st.Pulse:
+			return errors.New("flows are not in yet")
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("damselfly does not serve: %w\n%s", err, d.Log())
+	}
+	return nil
+}
+
+// Status asks the running damselfly.
+func (d *Daemon) Status() (st agent.Status, err error) {
+	return st, d.Get("/status", &st)
+}
+
+// Get reads a document of its API; into is a *[]byte for the plain octets, or
+// what JSON is decoded into.
+func (d *Daemon) Get(path string, into any) error {
+	return d.stage.Within(func() error {
+		conn, err := net.DialTimeout("tcp", api, time.Second)
+		if err != nil {
+			return err
+		}
+		client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+			DisableKeepAlives: true,
+			DialContext:       func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+		}}
+		resp, err := client.Get("http://" + api + path)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if raw, ok := into.(*[]byte); ok {
+			var b bytes.Buffer
+			_, err := b.ReadFrom(resp.Body)
+			*raw = b.Bytes()
+			return err
+		}
+		return json.NewDecoder(resp.Body).Decode(into)
+	})
+}
+
+// Log returns what it has logged.
+func (d *Daemon) Log() string { return d.log.String() }
+
+// PID is its process id.
+func (d *Daemon) PID() int { return d.cmd.Process.Pid }
+
+// Stop ends it as systemd would and returns how it ended.
+func (d *Daemon) Stop() error {
+	if err := d.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	return d.Wait()
+}
+
+// Kill ends it with SIGKILL.
+func (d *Daemon) Kill() error {
+	if err := d.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	<-d.done
+	return nil
+}
+
+// Signal sends it a signal.
+func (d *Daemon) Signal(sig os.Signal) error { return d.cmd.Process.Signal(sig) }
+
+// Wait returns when it has ended, with its error.
+func (d *Daemon) Wait() error {
+	<-d.done
+	return d.err
+}
+
+// logBuffer is written by the process's output and read by tests.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer // guarded by mu
+}
+
+// Write implements io.Writer.
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+// String returns all that was written.
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
