@@ -31,18 +31,43 @@ func Probe(ctx context.Context, c *openflow.Conn) (Capabilities, error) {
 		Actions: []flows.Action{flows.Load(flows.NDReserved, flows.U32(0)), flows.Load(flows.NDOptionsType, flows.U8(2))},
 	}
 	var err error
-	if caps.NDExt, err = c.TryFlow(ctx, ndExt); err != nil {
+	if caps.NDExt, err = takes(ctx, c, ndExt); err != nil {
 		return caps, fmt.Errorf("probing for ND extensions: %w", err)
 	}
 	length := flows.Flow{
 		Table:   flows.TableProbe,
 		Actions: []flows.Action{flows.LongerThan{Octets: 86, Reg: flows.Reg3, Bit: 0}},
 	}
-	switch ok, err := c.TryFlow(ctx, length); {
+	switch ok, err := takes(ctx, c, length); {
 	case err != nil:
 		return caps, fmt.Errorf("probing for check_pkt_larger: %w", err)
 	case !ok:
 		return caps, errors.New("this Open vSwitch has no check_pkt_larger action: it needs version 2.12 or newer")
 	}
 	return caps, nil
+}
+
+// noSuchGroup is a group id in nobody's range.
+const noSuchGroup = 0xfffffe00
+
+// takes reports whether the bridge would take a flow. It asks in a bundle that
+// must fail because of its second flow, so that the first is judged and yet
+// never there: who watches the bridge's flows sees nothing.
+func takes(ctx context.Context, c *openflow.Conn, f flows.Flow) (bool, error) {
+	f.Table = flows.TableProbe
+	bad := flows.Flow{Table: flows.TableProbe, Priority: 1, Actions: []flows.Action{flows.ToGroup{ID: noSuchGroup}}}
+	err := c.Bundle(ctx, func(b *openflow.Bundle) {
+		b.Flow(openflow.FlowMod{Command: openflow.FlowAdd, Flow: &f})
+		b.Flow(openflow.FlowMod{Command: openflow.FlowAdd, Flow: &bad})
+	})
+	var refused *openflow.Error
+	switch {
+	case errors.Is(err, openflow.ErrBadOutGroup):
+		return true, nil
+	case errors.As(err, &refused):
+		return false, nil
+	case err == nil:
+		return false, errors.New("the bridge took a flow to a group that does not exist")
+	}
+	return false, err
 }

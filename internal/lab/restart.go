@@ -25,8 +25,24 @@ func (l *Lab) StopOVSDB() error {
 func (l *Lab) KillOVSDB() { l.ovsdb.kill() }
 
 // StartVswitchd starts ovs-vswitchd and, where ovsdb-server runs, waits until
-// every bridge and port of the database stands.
+// every bridge and port of the database stands. Where SetNDExt(false) holds,
+// flow-restore-wait is set until it is in force again: no controller may find
+// out what the datapath can do before.
 func (l *Lab) StartVswitchd(ctx context.Context) error {
+	return l.startVswitchd(ctx, false)
+}
+
+// startVswitchd is StartVswitchd; waiting says that flow-restore-wait is set and
+// somebody else will remove it.
+func (l *Lab) startVswitchd(ctx context.Context, waiting bool) error {
+	l.mu.Lock()
+	off := l.ndExtNo
+	l.mu.Unlock()
+	if off && !waiting && l.ovsdb.running() {
+		if err := l.holdRestoreWait(); err != nil {
+			return err
+		}
+	}
 	if err := l.vswitchd.start(ctx, l.thread, l.environment()); err != nil {
 		return err
 	}
@@ -35,17 +51,32 @@ func (l *Lab) StartVswitchd(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	l.starts++
-	start, off := l.starts, l.ndExtNo
+	start := l.starts
 	l.mu.Unlock()
 	// ovs-vsctl returns from a change when ovs-vswitchd has applied it and
 	// all before it.
 	if _, err := l.Vsctl("set", "Open_vSwitch", ".", "external_ids:lab-start="+strconv.Itoa(start)); err != nil {
 		return err
 	}
-	if off {
-		return l.SetNDExt(false)
+	if !off {
+		return nil
 	}
-	return nil
+	if err := l.SetNDExt(false); err != nil || waiting {
+		return err
+	}
+	return l.liftRestoreWait()
+}
+
+// holdRestoreWait and liftRestoreWait set and remove what keeps controllers from
+// touching the flows.
+func (l *Lab) holdRestoreWait() error {
+	_, err := l.Vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:flow-restore-wait=true")
+	return err
+}
+
+func (l *Lab) liftRestoreWait() error {
+	_, err := l.Vsctl("--if-exists", "remove", "Open_vSwitch", ".", "other_config", "flow-restore-wait")
+	return err
 }
 
 // StopVswitchd asks ovs-vswitchd to exit and waits for its end. Its flows are
@@ -62,7 +93,7 @@ func (l *Lab) VswitchdPID() int { return l.vswitchd.pid() }
 
 // Restart stops both daemons and starts them, bare: no flows are saved.
 func (l *Lab) Restart(ctx context.Context) error {
-	return l.restart(ctx, func() error { return nil }, func() error { return nil })
+	return l.restart(ctx, false, func() error { return nil })
 }
 
 // SaveRestore restarts both daemons as `ovs-ctl restart` does: flows and
@@ -76,15 +107,11 @@ func (l *Lab) SaveRestore(ctx context.Context, bridges ...string) error {
 	if err != nil {
 		return err
 	}
-	hold := func() error {
-		_, err := l.Vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:flow-restore-wait=true")
-		return err
-	}
 	restore := func() error {
 		// Like ovs-ctl, go on after a failed line; what it prints is how
 		// failures show, since the script's last line always succeeds.
 		printed, failed := run(ctx, l.environment(), "exec 2>&1\n"+script, "sh")
-		if _, err := l.Vsctl("--if-exists", "remove", "Open_vSwitch", ".", "other_config", "flow-restore-wait"); err != nil {
+		if err := l.liftRestoreWait(); err != nil {
 			return err
 		}
 		if printed != "" {
@@ -92,12 +119,13 @@ func (l *Lab) SaveRestore(ctx context.Context, bridges ...string) error {
 		}
 		return failed
 	}
-	return l.restart(ctx, hold, restore)
+	return l.restart(ctx, true, restore)
 }
 
 // restart is the order of `ovs-ctl restart`: the database first, since it may
-// be slow to load, then forwarding, with held and resumed around its start.
-func (l *Lab) restart(ctx context.Context, held, resumed func() error) error {
+// be slow to load, then forwarding. With hold, flow-restore-wait is set while
+// ovs-vswitchd starts, and resume must remove it.
+func (l *Lab) restart(ctx context.Context, hold bool, resume func() error) error {
 	if err := l.StopOVSDB(); err != nil {
 		return err
 	}
@@ -107,11 +135,13 @@ func (l *Lab) restart(ctx context.Context, held, resumed func() error) error {
 	if err := l.StopVswitchd(); err != nil {
 		return err
 	}
-	if err := held(); err != nil {
+	if hold {
+		if err := l.holdRestoreWait(); err != nil {
+			return err
+		}
+	}
+	if err := l.startVswitchd(ctx, hold); err != nil {
 		return err
 	}
-	if err := l.StartVswitchd(ctx); err != nil {
-		return err
-	}
-	return resumed()
+	return resume()
 }

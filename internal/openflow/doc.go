@@ -8,11 +8,11 @@
 //	action.go               action lists, both ways
 //	property.go             type-length-value properties
 //	flowmod.go flowstats.go flows: sending and dumping
-//	group.go meter.go port.go packet.go setup.go error.go
+//	group.go meter.go port.go packet.go setup.go event.go error.go
 //	                        one kind of message each
 //	stream.go handshake.go  octets of one socket, and how a connection starts
-//	conn.go call.go         Conn: requests and their replies by xid
-//	bundle.go dump.go probe.go
+//	conn.go call.go side.go Conn: requests and their replies by xid, events, echoes
+//	request.go bundle.go dump.go
 //	                        what Conn is used for
 //	lane.go                 Lane: punted frames in, replies out, one goroutine
 //	dial.go listen.go maintain.go

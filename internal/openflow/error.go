@@ -35,6 +35,8 @@ func (e *Error) Is(target error) bool {
 
 // Errors that callers decide on, for errors.Is.
 var (
+	// ErrBadOutGroup answers a flow to a group that is not there.
+	ErrBadOutGroup = &Error{Type: 2, Code: 9, Name: "OFPBAC_BAD_OUT_GROUP"}
 	// ErrGroupExists answers GroupAdd of an id in use.
 	ErrGroupExists = &Error{Type: 6, Code: 0, Name: "OFPGMFC_GROUP_EXISTS"}
 	// ErrUnknownGroup answers a change of a group that is not there.

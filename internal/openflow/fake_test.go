@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -111,11 +112,11 @@ func TestHandshakeRefusals(t *testing.T) {
 
 func TestSilentSwitch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		echoes := 0
-		deaf := false
+		var echoes atomic.Int32
+		var deaf atomic.Bool
 		c, err := Open(t.Context(), fakeSwitch(bareHello(), func(s *stream, m Message) {
-			if m.Type() == TypeEchoRequest && !deaf {
-				echoes++
+			if m.Type() == TypeEchoRequest && !deaf.Load() {
+				echoes.Add(1)
 				s.nc.Write(appendEchoReply(nil, m))
 			}
 			answer(s, m)
@@ -126,10 +127,10 @@ func TestSilentSwitch(t *testing.T) {
 		defer c.Close()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if c.Err() != nil || echoes < 5 {
-			t.Errorf("after a quiet minute: %d echoes, %v", echoes, c.Err())
+		if c.Err() != nil || echoes.Load() < 5 {
+			t.Errorf("after a quiet minute: %d echoes, %v", echoes.Load(), c.Err())
 		}
-		deaf = true
+		deaf.Store(true)
 		began := time.Now()
 		<-c.Done()
 		if d := time.Since(began); d > 3*defaultIdle || !strings.Contains(c.Err().Error(), "silent") {
@@ -141,9 +142,9 @@ func TestSilentSwitch(t *testing.T) {
 // TestSilentLane is TestSilentSwitch for a lane, which connects anew.
 func TestSilentLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		deaf := false
+		var deaf atomic.Bool
 		lane := NewLane(fakeSwitch(bareHello(), func(s *stream, m Message) {
-			if m.Type() == TypeEchoRequest && !deaf {
+			if m.Type() == TypeEchoRequest && !deaf.Load() {
 				s.nc.Write(appendEchoReply(nil, m))
 			}
 			answer(s, m)
@@ -158,7 +159,7 @@ func TestSilentLane(t *testing.T) {
 		if n := lane.Stats().Connections; n != 1 {
 			t.Errorf("%d connections in a quiet minute", n)
 		}
-		deaf = true
+		deaf.Store(true)
 		time.Sleep(4 * defaultIdle)
 		synctest.Wait()
 		if n := lane.Stats().Connections; n != 2 {

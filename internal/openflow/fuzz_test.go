@@ -26,9 +26,9 @@ func seeds(f *testing.F, add func(m Message)) {
 	}
 }
 
-// FuzzMessage cuts a stream into messages and asks every decoder to read each,
-// twice: what is decoded must not depend on what lies behind the message, which
-// would mean that a decoder read past its end.
+// FuzzMessage cuts a stream into messages and asks every decoder to read each.
+// A message has no room behind its end, so that a decoder which reads past it
+// panics.
 func FuzzMessage(f *testing.F) {
 	seeds(f, func(m Message) { f.Add([]byte(m)) })
 	for _, m := range samples() {

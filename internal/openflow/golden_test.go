@@ -22,9 +22,8 @@ var update = flag.Bool("update", false, "record testdata/ofctl.txt anew from the
 const goldenFile = "testdata/ofctl.txt"
 
 // TestAgainstOfctl compares our encoding of every construct with what ovs-ofctl
-// sent for the same text, recorded in goldenFile: commands are bytes, and so are
-// instructions, buckets and meters; matches, whose fields ovs-ofctl orders in a
-// way of its own, are compared decoded.
+// sent for the same text, recorded in goldenFile, octet by octet. Only matches,
+// whose fields ovs-ofctl orders in a way of its own, are compared decoded.
 func TestAgainstOfctl(t *testing.T) {
 	if *update {
 		record(t)
@@ -57,7 +56,7 @@ func TestAgainstOfctl(t *testing.T) {
 		t.Fatalf("%d messages recorded, %d encoded: record anew with -update", len(theirs), len(ours))
 	}
 	for i := range ours {
-		got, want := comparable(t, ours[i]), comparable(t, theirs[i])
+		got, want := essence(t, ours[i]), essence(t, theirs[i])
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("message %d (-ovs-ofctl +ours):\n%s", i, diff)
 		}
@@ -68,8 +67,8 @@ func goldenOut() []flows.Action {
 	return []flows.Action{flows.Load(flows.Metadata, flows.U64(9)), flows.Resubmit{Table: 50}}
 }
 
-// comparable returns the parts of a message that must be the same.
-func comparable(t *testing.T, m Message) []string {
+// essence returns the parts of a message that must be the same.
+func essence(t *testing.T, m Message) []string {
 	t.Helper()
 	if m.Type() != TypeFlowMod {
 		return []string{hex.EncodeToString(m[8:])}

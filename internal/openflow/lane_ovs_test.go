@@ -176,11 +176,15 @@ func TestReplies(t *testing.T) {
 	r.Reset()
 	r.To(0xffffff10, 64)
 	copy(r.To(6, 64), testFrame(7))
+	copy(r.Onward(&asked, 64), testFrame(8))
 	if err := lane.WriteReplies(r); err != nil {
 		t.Fatal(err)
 	}
 	if got := readFrames(t, farLane, 1); got[0].Data[63] != 7 {
 		t.Errorf("after a refused reply came %x", got[0].Data)
+	}
+	if got := readFrames(t, lane, 1); got[0].Data[63] != 8 || lane.Stats().Refused != 1 {
+		t.Errorf("after a refused reply the lane has %x and %+v", got[0].Data, lane.Stats())
 	}
 }
 

@@ -54,7 +54,7 @@ func Maintain(ctx context.Context, dial func(ctx context.Context) (*Conn, error)
 		if err == nil {
 			began := time.Now()
 			err = use(ctx, c)
-			c.Close() //nolint:errcheck // always nil
+			c.Close()
 			if time.Since(began) >= eagerTime {
 				wait = backoff{}
 			}

@@ -1,8 +1,10 @@
 package openflow
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"damselfly/flows"
 )
@@ -180,7 +182,10 @@ func (f oxm) half(reg, octet int) (e flows.FieldMatch, ok bool) {
 // header, make up. The error names the first field that package flows has no
 // word for.
 func DecodeMatch(entries []byte) (flows.Match, error) {
-	var m flows.Match
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	m := make(flows.Match, 0, 8)
 	for len(entries) > 0 {
 		f, rest, err := cutField(entries)
 		if err != nil {
@@ -190,7 +195,7 @@ func DecodeMatch(entries []byte) (flows.Match, error) {
 		if reg, ok := f.registers(); ok {
 			for i := range 2 {
 				if e, ok := f.half(reg+i, 4*i); ok {
-					m = m.WithMask(e.Field, e.Value, e.Mask)
+					m = append(m, e)
 				}
 			}
 			continue
@@ -199,7 +204,13 @@ func DecodeMatch(entries []byte) (flows.Match, error) {
 		if !ok {
 			return nil, fmt.Errorf("openflow: match field %#08x is not one of ours", f.header)
 		}
-		m = m.WithMask(e.Field, e.Value, e.Mask)
+		m = append(m, e)
+	}
+	slices.SortFunc(m, func(a, b flows.FieldMatch) int { return cmp.Compare(a.Field, b.Field) })
+	for i := 1; i < len(m); i++ {
+		if m[i].Field == m[i-1].Field {
+			return nil, fmt.Errorf("openflow: match has %v twice", m[i].Field)
+		}
 	}
 	return m, nil
 }

@@ -285,7 +285,7 @@ func TestIncrementalEqualsFromScratch(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var b Builder
 		in := drawInput(t)
-		for range rapid.IntRange(1, 6).Draw(t, "steps") {
+		for range rapid.IntRange(1, 4).Draw(t, "steps") {
 			// Either all is new, or one part of what was.
 			other := drawInput(t)
 			switch rapid.IntRange(0, 4).Draw(t, "change") {

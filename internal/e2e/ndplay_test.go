@@ -1,0 +1,232 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"damselfly/fixtures"
+	"damselfly/handlers"
+	"damselfly/internal/lab"
+	"damselfly/internal/stage"
+	"damselfly/internal/topology"
+	"damselfly/internal/wire"
+	"damselfly/pipeline"
+
+	"github.com/mdlayher/ndp"
+)
+
+// ndPlay is the network of the Neighbor Discovery cases on a real bridge. Its
+// guests' own stacks are silent: what they send, the tests inject.
+type ndPlay struct {
+	*fixtures.NDWorld
+	stage    *stage.Stage
+	daemon   *stage.Daemon
+	snapshot *topology.Snapshot // what the daemon serves, with other keys
+	guests   map[string]*lab.Guest
+	captures map[string]*lab.Capture // by port; of the silent guests only
+	count    ndCount                 // after the last frame
+	marks    uint16                  // sent so far
+}
+
+// ndSeen is what came of one frame.
+type ndSeen struct {
+	// Received are the frames that each port got.
+	Received map[string][][]byte
+	// Multicast are the Router Advertisements to all nodes among what each port
+	// got; the unsolicited ones, which come at any time, cannot be told apart.
+	Multicast map[string]int
+	// Punts is the number of packet-ins, Reasons how they ended.
+	Punts   int
+	Reasons map[string]int
+	// Roles are the packets that flows of each role were credited.
+	Roles map[string]int
+}
+
+// newNDPlay sets the world up. Port vm6 is configured and has no guest yet.
+func newNDPlay(t *testing.T, ndExt bool) *ndPlay {
+	t.Helper()
+	w := fixtures.NewNDWorld()
+	var yaml strings.Builder
+	fmt.Fprintf(&yaml, `
+limits: {ns: 20000/20000, na: 20000/20000, rs: 20000/20000, echo: 20000/20000}
+networks:
+  - {name: %s, mtu: 1442, subnets: [{prefix: "%s", gateway: "%s"}]}
+routers: [{name: r1, networks: [%[1]s]}]
+ports:
+  - {name: vm6, network: %[1]s, mac: "02:00:00:00:00:16"}
+`, w.Network, w.Prefix, w.Router.Global)
+	for _, g := range w.Guests() {
+		fmt.Fprintf(&yaml, "  - {name: %s, network: %s, mac: \"%s\", addresses: [\"%s\"], router: %v, unknown: %v}\n",
+			g.Port, w.Network, g.MAC, g.Global, g == &w.RouterGuest, g == &w.Bridge)
+	}
+	p := &ndPlay{NDWorld: w, guests: map[string]*lab.Guest{}, captures: map[string]*lab.Capture{}}
+	p.snapshot = p.inProcess(t)
+	p.stage = newStage(t, ndExt, yaml.String())
+	for _, g := range w.Guests() {
+		if g == &w.Absent {
+			continue
+		}
+		p.guests[g.Port] = addGuest(t, p.stage, lab.GuestOptions{Name: g.Port, MAC: g.MAC.String(),
+			Sysctls: map[string]string{"net.ipv6.conf.eth0.disable_ipv6": "1"}})
+		c, err := p.guests[g.Port].Capture("", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := c.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
+		p.captures[g.Port] = c
+	}
+	p.daemon = serve(t, p.stage)
+	p.settle(t)
+	p.count = p.read(t)
+	return p
+}
+
+// inProcess builds the snapshot that handlers called in the test are given.
+func (p *ndPlay) inProcess(t *testing.T) *topology.Snapshot {
+	t.Helper()
+	in := topology.Input{Spec: p.Spec(), Keys: topology.Keys{Networks: map[string]uint16{p.Network: 1}, Ports: map[string]uint16{}}}
+	in.Spec.Networks[0].MTU = 1442
+	for i, g := range p.Guests() {
+		in.Keys.Ports[g.Port] = uint16(i + 1)
+		if g != &p.Absent {
+			in.Bindings = append(in.Bindings, topology.Binding{Interface: g.Port, OFPort: uint32(i + 1)})
+		}
+	}
+	s, problems := new(topology.Builder).Build(in)
+	if s == nil || len(problems) > 0 {
+		t.Fatalf("the test's topology is refused: %v", problems)
+	}
+	return s
+}
+
+// handle gives the replies of the handlers in this process.
+func (p *ndPlay) handle(from *fixtures.Party, frame []byte) [][]byte {
+	n := slices.Index(p.Guests(), from) + 1
+	f := pipeline.Frame{Data: frame, InPort: uint32(n), Port: uint16(n), Network: 1}
+	r := pipeline.NewReplies(4096)
+	handlers.Dispatch(p.snapshot, time.Now(), &f, r)
+	var out [][]byte
+	for _, reply := range r.List() {
+		out = append(out, reply.Data)
+	}
+	return out
+}
+
+// settle waits until the flows know every guest: each can be reached by all.
+func (p *ndPlay) settle(t *testing.T) {
+	t.Helper()
+	lab.WaitFor(t, patience, "flows for every guest", func() error {
+		st, err := p.daemon.Status()
+		if err != nil {
+			return err
+		}
+		for _, port := range st.Ports {
+			if p.guests[port.Name] != nil && port.OFPort == 0 {
+				return fmt.Errorf("port %s is not bound", port.Name)
+			}
+		}
+		if st.FlowsInstalled != st.FlowsWanted || len(st.Problems) > 0 {
+			return fmt.Errorf("%d of %d flows, problems %v", st.FlowsInstalled, st.FlowsWanted, st.Problems)
+		}
+		return nil
+	})
+}
+
+// send injects a frame at a party's port and gives what came of it. It ends when
+// two later frames of the same port have had all their effects, so that what has
+// not come by then will not: frames of one port keep their order.
+func (p *ndPlay) send(t *testing.T, from *fixtures.Party, frame []byte) ndSeen {
+	t.Helper()
+	start := map[string]int{}
+	for port, c := range p.captures {
+		start[port] = len(c.Frames())
+	}
+	if err := p.guests[from.Port].Inject(frame); err != nil {
+		t.Fatal(err)
+	}
+	isMark := p.mark(t, from)
+	seen := ndSeen{Received: map[string][][]byte{}, Multicast: map[string]int{}}
+	for port, c := range p.captures {
+		for _, f := range c.Frames()[start[port]:] {
+			switch {
+			case f.Sent || isMark(f.Data) || p.ofOthers(f.Data):
+			case isMulticastRA(f.Data):
+				seen.Multicast[port]++
+			default:
+				seen.Received[port] = append(seen.Received[port], f.Data)
+			}
+		}
+	}
+	before := p.count
+	p.count = p.read(t)
+	seen.Punts = p.count.punts - before.punts
+	seen.Reasons, seen.Roles = grown(before.reasons, p.count.reasons), grown(before.roles, p.count.roles)
+	// The two marks.
+	seen.Punts -= 2
+	for _, reason := range []string{"relayed", "answered"} {
+		if seen.Reasons[reason]--; seen.Reasons[reason] == 0 {
+			delete(seen.Reasons, reason)
+		}
+	}
+	return seen
+}
+
+// mark sends a question that Damselfly re-sends to all other ports, and an
+// echo request that it answers, both always by punt, and waits for all of it.
+func (p *ndPlay) mark(t *testing.T, from *fixtures.Party) (is func(frame []byte) bool) {
+	t.Helper()
+	p.marks++
+	target := p.Prefix.Addr().As16()
+	copy(target[8:], "mark")
+	target[14], target[15] = byte(p.marks>>8), byte(p.marks)
+	unknown := netip.AddrFrom16(target)
+	group := wire.SolicitedNode(unknown)
+	question := fixtures.ND(from.MAC, wire.MulticastMAC(group), from.LinkLocal, group,
+		&ndp.NeighborSolicitation{TargetAddress: unknown}).Bytes()
+	id := append([]byte("mk"), target[14:]...)
+	ping := fixtures.Message{From: from.MAC, To: wire.AllRoutersMAC, Source: from.LinkLocal, Destination: wire.AllRouters,
+		HopLimit: 255, Type: wire.TypeEchoRequest, Body: append(id, "data"...)}.Bytes()
+	isAnswer := func(f []byte) bool {
+		return len(f) == len(ping) && f[54] == wire.TypeEchoReply && bytes.Equal(f[58:], ping[58:])
+	}
+	isQuestion := func(f []byte) bool { return bytes.Equal(f, question) }
+
+	for _, frame := range [][]byte{question, ping} {
+		if err := p.guests[from.Port].Inject(frame); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for port, c := range p.captures {
+		awaited := isQuestion
+		if port == from.Port {
+			awaited = isAnswer
+		}
+		if _, err := c.Await(ctx, awaited); err != nil {
+			t.Fatalf("mark %d from %s does not come through to %s: %v", p.marks, from.Port, port, err)
+		}
+	}
+	return func(f []byte) bool { return isQuestion(f) || isAnswer(f) }
+}
+
+// ofOthers reports whether a frame is of the one guest with a stack.
+func (p *ndPlay) ofOthers(frame []byte) bool {
+	g := p.guests["vm6"]
+	return g != nil && bytes.Equal(frame[6:12], g.MAC)
+}
+
+// isMulticastRA reports whether a frame is a Router Advertisement to all nodes.
+func isMulticastRA(f []byte) bool {
+	return len(f) > 54 && f[54] == wire.TypeRouterAdvert && bytes.Equal(f[:6], wire.AllNodesMAC[:])
+}
