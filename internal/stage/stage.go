@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -148,6 +149,24 @@ func (d *Daemon) Get(path string, into any) error {
 		}
 		return json.NewDecoder(resp.Body).Decode(into)
 	})
+}
+
+// Ended is nil once the process has ended, else an error.
+func (d *Daemon) Ended() error {
+	select {
+	case <-d.done:
+		return nil
+	default:
+		return errors.New("damselfly is running")
+	}
+}
+
+// Said is nil once the log contains text, else an error.
+func (d *Daemon) Said(text string) error {
+	if strings.Contains(d.Log(), text) {
+		return nil
+	}
+	return fmt.Errorf("damselfly has not said %q", text)
 }
 
 // Log returns what it has logged.
