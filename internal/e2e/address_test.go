@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"net/netip"
 	"strings"
 	"testing"
@@ -47,16 +46,7 @@ func TestGuestsGetAddresses(t *testing.T) {
 			addGuest(t, s, lab.GuestOptions{Name: "vm3", MAC: "02:00:00:00:00:13", PrivacyExtensions: true, AddrGen: lab.StablePrivacy}),
 			addGuest(t, s, lab.GuestOptions{Name: "vm4", MAC: "02:00:00:00:00:14", OptimisticDAD: true, Offloads: true}),
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		addrs := make([]netip.Addr, len(guests))
-		for i, g := range guests {
-			a, err := g.WaitAddr(ctx, bluePrefix)
-			if err != nil {
-				t.Fatal(err)
-			}
-			addrs[i] = a.Address
-		}
+		addrs := booted(t, bluePrefix, guests...)
 		for i, g := range guests {
 			ping(t, g, "fe80::1%eth0")
 			ping(t, g, "fd00:b1::1")

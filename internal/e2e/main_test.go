@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,4 +105,24 @@ func addGuest(t *testing.T, s *stage.Stage, o lab.GuestOptions) *lab.Guest {
 		t.Fatal(err)
 	}
 	return g
+}
+
+// booted waits until every guest may use an address on the prefix and its
+// link-local one, and returns the former. A guest that speaks before does so
+// from ::1.
+func booted(t *testing.T, prefix netip.Prefix, guests ...*lab.Guest) []netip.Addr {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	out := make([]netip.Addr, len(guests))
+	for i, g := range guests {
+		for _, p := range []netip.Prefix{netip.MustParsePrefix("fe80::/64"), prefix} {
+			a, err := g.WaitAddr(ctx, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[i] = a.Address
+		}
+	}
+	return out
 }

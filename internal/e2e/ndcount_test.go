@@ -13,9 +13,10 @@ import (
 
 // ndCount is what Damselfly's metrics say at one moment.
 type ndCount struct {
-	punts   int            // packet-ins that came in on the lanes
-	reasons map[string]int // how they ended
-	roles   map[string]int // packets of flows, by role
+	punts   int                       // packet-ins that came in on the lanes
+	ended   int                       // those of them that ended in a reason
+	reasons map[string]map[string]int // the same by port and reason
+	roles   map[string]int            // packets of flows, by role
 }
 
 // read scrapes the metrics once they tell of everything that has happened. The
@@ -31,18 +32,14 @@ func (p *ndPlay) read(t *testing.T) ndCount {
 		if err := p.daemon.Get("/metrics", &text); err != nil {
 			return err
 		}
-		c = ndCount{reasons: map[string]int{}, roles: map[string]int{}}
+		c = ndCount{reasons: map[string]map[string]int{}, roles: map[string]int{}}
 		for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
 			if err := c.add(s.Text()); err != nil {
 				return err
 			}
 		}
-		ended := 0
-		for _, n := range c.reasons {
-			ended += n
-		}
-		if ended != c.punts {
-			return fmt.Errorf("%d packet-ins, %d ended: %v", c.punts, ended, c.reasons)
+		if c.ended != c.punts {
+			return fmt.Errorf("%d packet-ins, %d ended: %v", c.punts, c.ended, c.reasons)
 		}
 		return nil
 	})
@@ -66,7 +63,13 @@ func (c *ndCount) add(line string) error {
 	case "damselfly_lane_frames_total":
 		of = func(n int) { c.punts += n }
 	case "damselfly_frames_total":
-		of = func(n int) { c.reasons[label("reason")] += n }
+		of = func(n int) { c.ended += n }
+	case "damselfly_port_frames_total":
+		port := label("port")
+		if c.reasons[port] == nil {
+			c.reasons[port] = map[string]int{}
+		}
+		of = func(n int) { c.reasons[port][label("reason")] += n }
 	case "damselfly_flow_packets_total":
 		of = func(n int) { c.roles[label("role")] += n }
 	default:

@@ -38,11 +38,10 @@ type ndPlay struct {
 type ndSeen struct {
 	// Received are the frames that each port got.
 	Received map[string][][]byte
-	// Multicast are the Router Advertisements to all nodes among what each port
-	// got; the unsolicited ones, which come at any time, cannot be told apart.
-	Multicast map[string]int
-	// Punts is the number of packet-ins, Reasons how they ended.
-	Punts   int
+	// Multicast are the Router Advertisements to all nodes beside them; the
+	// unsolicited ones, which come at any time, cannot be told apart.
+	Multicast map[string][][]byte
+	// Reasons are how the packet-ins from the sender's port ended.
 	Reasons map[string]int
 	// Roles are the packets that flows of each role were credited.
 	Roles map[string]int
@@ -155,13 +154,13 @@ func (p *ndPlay) send(t *testing.T, from *fixtures.Party, frame []byte) ndSeen {
 		t.Fatal(err)
 	}
 	isMark := p.mark(t, from)
-	seen := ndSeen{Received: map[string][][]byte{}, Multicast: map[string]int{}}
+	seen := ndSeen{Received: map[string][][]byte{}, Multicast: map[string][][]byte{}}
 	for port, c := range p.captures {
 		for _, f := range c.Frames()[start[port]:] {
 			switch {
 			case f.Sent || isMark(f.Data) || p.ofOthers(f.Data):
 			case isMulticastRA(f.Data):
-				seen.Multicast[port]++
+				seen.Multicast[port] = append(seen.Multicast[port], f.Data)
 			default:
 				seen.Received[port] = append(seen.Received[port], f.Data)
 			}
@@ -169,10 +168,9 @@ func (p *ndPlay) send(t *testing.T, from *fixtures.Party, frame []byte) ndSeen {
 	}
 	before := p.count
 	p.count = p.read(t)
-	seen.Punts = p.count.punts - before.punts
-	seen.Reasons, seen.Roles = grown(before.reasons, p.count.reasons), grown(before.roles, p.count.roles)
+	seen.Reasons = grown(before.reasons[from.Port], p.count.reasons[from.Port])
+	seen.Roles = grown(before.roles, p.count.roles)
 	// The two marks.
-	seen.Punts -= 2
 	for _, reason := range []string{"relayed", "answered"} {
 		if seen.Reasons[reason]--; seen.Reasons[reason] == 0 {
 			delete(seen.Reasons, reason)

@@ -51,11 +51,9 @@ func TestOutage(t *testing.T) {
 			g := addGuest(t, s, lab.GuestOptions{
 				Name: fmt.Sprintf("vm%d", i+1), MAC: fmt.Sprintf("02:00:00:00:00:1%d", i+1), Sysctls: nervous,
 			})
-			if _, err := g.WaitAddr(ctx, bluePrefix); err != nil {
-				t.Fatal(err)
-			}
 			guests = append(guests, g)
 		}
+		booted(t, bluePrefix, guests...)
 		vm1, vm3 := guests[0], guests[2]
 		target := "fd00:b1::ff:fe00:12"
 		ping(t, vm1, target)

@@ -34,13 +34,12 @@ func TestSwitchRestart(t *testing.T) {
 		vm2 := addGuest(t, s, lab.GuestOptions{Name: "vm2", MAC: "02:00:00:00:00:12", Offloads: true})
 		ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 		defer cancel()
-		a, err := vm2.WaitAddr(ctx, bluePrefix)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ping(t, vm1, a.Address.String())
+		target := booted(t, bluePrefix, vm1, vm2)[1].String()
+		ping(t, vm1, target)
 
-		leaked, err := vm2.Capture("", func(frame []byte) bool { return strings.HasPrefix(string(frame), string(forbidden[:12])) && len(frame) > 54 && frame[54] == 134 })
+		leaked, err := vm2.Capture("", func(frame []byte) bool {
+			return strings.HasPrefix(string(frame), string(forbidden[:12])) && len(frame) > 54 && frame[54] == 134
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +48,7 @@ func TestSwitchRestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		back := time.Now()
-		served := servedAgain(t, vm1, a.Address.String(), back)
+		served := servedAgain(t, vm1, target, back)
 		sent := stopTalker()
 		if err := leaked.Stop(); err != nil {
 			t.Fatal(err)
@@ -119,21 +118,18 @@ func TestSaveRestore(t *testing.T) {
 		vm2 := addGuest(t, s, lab.GuestOptions{Name: "vm2", MAC: "02:00:00:00:00:12"})
 		ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 		defer cancel()
-		a, err := vm2.WaitAddr(ctx, bluePrefix)
-		if err != nil {
-			t.Fatal(err)
-		}
+		target := booted(t, bluePrefix, vm1, vm2)[1].String()
 		const foreign = "cookie=0x77,table=0,priority=5,dl_type=0x88b5,actions=drop"
 		if _, err := s.Ofctl("add-flow", s.Mgmt(stage.Bridge), foreign); err != nil {
 			t.Fatal(err)
 		}
-		ping(t, vm1, a.Address.String())
+		ping(t, vm1, target)
 
 		if err := s.SaveRestore(ctx, stage.Bridge); err != nil {
 			t.Errorf("ovs-save could not put back what it saved: %v", err)
 		}
 		back := time.Now()
-		served := servedAgain(t, vm1, a.Address.String(), back)
+		served := servedAgain(t, vm1, target, back)
 		lab.WaitFor(t, time.Until(back.Add(servedWithin)), "each of our flows to be there once", func() error { return flowsWhole(s, d) })
 		out, err := s.Ofctl("dump-flows", s.Mgmt(stage.Bridge), "cookie=0x77/-1")
 		if err != nil {
