@@ -91,6 +91,8 @@ var behaviour = []struct {
 		want: "punt ns lane 1", away: "drop-away"},
 	{name: "NS with another's option", in: solicitAll("fd00:b1::ff:fe00:12", "ff02::1:ff00:12", wire.MAC{0x33, 0x33, 0xff, 0, 0, 0x12}).set(NDSLL, MAC(guest2)),
 		want: "punt ns lane 1", away: "drop-away"},
+	{name: "NS without option", in: sized(solicitAll("fd00:b1::ff:fe00:12", "ff02::1:ff00:12", wire.MAC{0x33, 0x33, 0xff, 0, 0, 0x12}).set(NDSLL, Value{}), octetsBare),
+		want: "punt ns lane 1", away: "drop-away"},
 	{name: "DAD", in: sized(icmp6(1, guest1, wire.MAC{0x33, 0x33, 0xff, 0, 0, 0x12}, "::", "ff02::1:ff00:12", 135).set(NDTarget, at("fd00:b1::ff:fe00:12")), octetsBare),
 		want: "punt ns lane 1", away: "drop-away"},
 	{name: "NS with hop limit 64", in: solicitAll("fd00:b1::1", "ff02::1:ff00:1", wire.MAC{0x33, 0x33, 0xff, 0, 0, 1}).set(IPTTL, U8(64)), want: "drop-nd-invalid"},
@@ -111,6 +113,11 @@ var behaviour = []struct {
 	{name: "NA of one's own to all", in: sized(advert().set(IPv6Dst, at("ff02::1")).set(EthDst, MAC(allNodesMAC)), octetsOption), want: "out 2, out 3"},
 	{name: "NA for another's address", in: sized(advert().set(NDTarget, at("fd00:b1::ff:fe00:13")), octetsOption), want: "punt na lane 1", away: "drop-away"},
 	{name: "NA with another's MAC", in: sized(advert().set(NDTLL, MAC(guest3)), octetsOption), want: "punt na lane 1", away: "drop-away"},
+	{name: "NA of one's own, solicited", in: sized(advert().set(NDReserved, U32(0x60000000)), octetsOption), want: "out 2"},
+	{name: "NA that claims a router", in: sized(advert().set(NDReserved, U32(0xe0000000)), octetsOption), want: "punt na lane 1", plain: "out 2"},
+	{name: "NA with reserved bits", in: sized(advert().set(NDReserved, U32(0x60000001)), octetsOption), want: "punt na lane 1", plain: "out 2"},
+	{name: "NA of a router guest", in: sized(icmp6(3, guest3, guest1, "fe80::ff:fe00:13", "fe80::ff:fe00:11", 136).set(NDTarget, at("fe80::ff:fe00:13")).
+		set(NDTLL, MAC(guest3)).set(NDReserved, U32(0xe0000000)), octetsOption), want: "out 1"},
 	{name: "NA with something behind", in: sized(advert(), octetsNonce), want: "punt na lane 1", away: "drop-away"},
 
 	{name: "RS", in: icmp6(1, guest1, wire.MAC{0x33, 0x33, 0, 0, 0, 2}, "fe80::ff:fe00:11", "ff02::2", 133), want: "punt rs lane 1", away: "drop-away"},

@@ -70,7 +70,7 @@ func document(t *testing.T) string {
 	for _, bit := range []struct {
 		name string
 		mask uint32
-	}{{"ndOwnSource", ndOwnSource}, {"ndOnLinkSource", ndOnLinkSource}, {"ndOwnOption", ndOwnOption}, {"ndLonger", ndLonger}, {"ndFull", ndFull}} {
+	}{{"ndOwnSource", ndOwnSource}, {"ndOnLinkSource", ndOnLinkSource}, {"ndOwnOption", ndOwnOption}, {"ndNoRouter", ndNoRouter}, {"ndLonger", ndLonger}, {"ndFull", ndFull}} {
 		fmt.Fprintf(&b, "| %#x | %s | %s |\n", bit.mask, bit.name, find(t, "registers.go", "nd", bit.name))
 	}
 	b.WriteString("\n## Groups\n\n" +

@@ -134,7 +134,7 @@ func TestLintsObject(t *testing.T) {
 			f.Match = f.Match.WithMask(regND, U32(ndOwnOption), U32(ndOwnOption))
 		}},
 		{"fields of another type", "proven-rewrite", func(t *testing.T, c *compilation) {
-			f := c.pick(t, TableNDReply, RoleNDAnswer)
+			f := c.pick(t, TableNDReply, RoleND)
 			f.Match = without(f.Match, ICMPv6Type)
 		}},
 	}

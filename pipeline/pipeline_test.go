@@ -212,6 +212,18 @@ func TestOneReasonEach(t *testing.T) {
 	}
 }
 
+// TestForgottenFrame: a frame the Handler forgot does not end as the one that
+// had its place in the batch before.
+func TestForgottenFrame(t *testing.T) {
+	w := bench(Config{})
+	w.serve(frames(1, 1, 3))
+	w.c.Handler = func([]Frame, *Replies, []Reason) {}
+	w.serve(frames(1, 1, 2))
+	if n := w.c.Stats.Count(1, Unset); n != 2 {
+		t.Errorf("%d frames are counted as forgotten, want 2", n)
+	}
+}
+
 // TestSinkFailures: replies a Sink refuses are counted, and a run of refusals is
 // one line in the log.
 func TestSinkFailures(t *testing.T) {

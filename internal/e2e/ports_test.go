@@ -214,15 +214,16 @@ func TestGuestRouter(t *testing.T) {
 		s := newStage(t, ndExt, `
 networks: [{name: own}]
 ports:
-  - {name: gw, network: own, mac: "02:00:00:00:00:13", router: true, addresses: ["fd00:9::1"]}
+  - {name: gw, network: own, mac: "02:00:00:00:00:13", router: true}
   - {name: vm1, network: own, mac: "02:00:00:00:00:11"}
   - {name: vm2, network: own, mac: "02:00:00:00:00:12"}
 `)
 		d := serve(t, s)
-		o := quick("gw", mac3)
-		o.Addresses = []netip.Prefix{netip.MustParsePrefix("fd00:9::1/64")}
-		gw, vm1, vm2 := addGuest(t, s, o), addGuest(t, s, quick("vm1", mac1)), addGuest(t, s, quick("vm2", mac2))
+		gw, vm1, vm2 := addGuest(t, s, quick("gw", mac3)), addGuest(t, s, quick("vm1", mac1)), addGuest(t, s, quick("vm2", mac2))
 		at1 := watch(t, vm1, nil)
+		for _, g := range []*lab.Guest{vm1, vm2} {
+			ping(t, gw, linkLocal(t, g)+"%eth0") // their ports are served
+		}
 
 		ra := routerAdvert(t, mac3, "fe80::ff:fe00:13", "fd00:9::")
 		inject(t, gw, ra)
@@ -234,10 +235,10 @@ ports:
 			}
 		}
 		// The kernel of gw forwards nothing, so a flag R comes from Damselfly.
-		if out, err := vm1.Run("ndisc6", "-1", "-r", "3", "-w", "2000", "fd00:9::1", "eth0"); err != nil {
+		if out, err := vm1.Run("ndisc6", "-1", "-r", "3", "-w", "2000", "fe80::ff:fe00:13", "eth0"); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		target := netip.MustParseAddr("fd00:9::1")
+		target := netip.MustParseAddr("fe80::ff:fe00:13")
 		na := arrives(t, at1, "the advertisement for the router", func(f []byte) bool {
 			na := neighborAdvertOf(f)
 			return na != nil && netip.MustParseAddr(na.TargetAddress.String()) == target

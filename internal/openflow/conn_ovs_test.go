@@ -247,23 +247,6 @@ func TestForeignFlows(t *testing.T) {
 	}
 }
 
-func TestTryFlow(t *testing.T) {
-	t.Parallel()
-	l, c, ctx := switchTest(t, Options{})
-	ndExt := flows.Flow{Priority: 1, Match: flows.Match{}.ND(136), Actions: []flows.Action{flows.Load(flows.NDOptionsType, flows.U8(2))}}
-	for _, on := range []bool{true, false, true} {
-		if err := l.SetNDExt(on); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := c.TryFlow(ctx, ndExt); got != on || err != nil {
-			t.Errorf("nd_ext %v: TryFlow says %v, %v", on, got, err)
-		}
-	}
-	if left := dumpText(t, l, "br"); len(left) != 0 {
-		t.Errorf("left behind %q", left)
-	}
-}
-
 func TestQuestions(t *testing.T) {
 	t.Parallel()
 	l, c, ctx := switchTest(t, Options{})

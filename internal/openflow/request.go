@@ -86,35 +86,3 @@ func (c *Conn) PacketOut(ctx context.Context, inPort uint32, actions []flows.Act
 func (c *Conn) WriteReplies(r *pipeline.Replies) error {
 	return c.write(context.Background(), func(b []byte) ([]byte, error) { return appendReplies(b, r) })
 }
-
-// TryFlow reports whether Open vSwitch takes a flow. The flow goes into
-// flows.TableProbe, which no frame reaches, and is gone again when TryFlow
-// returns. Open vSwitch measures actions by what the datapath can do and hardly
-// ever matches: that a datapath lacks nd_ext shows in a set_field of nd_reserved
-// or nd_options_type, never in a match on them.
-func (c *Conn) TryFlow(ctx context.Context, f flows.Flow) (bool, error) {
-	f.Table = flows.TableProbe
-	k, err := c.begin(3)
-	if err != nil {
-		return false, err
-	}
-	defer c.end(k)
-	err = c.write(ctx, func(b []byte) ([]byte, error) {
-		b = AppendFlowMod(b, k.first, FlowMod{Command: FlowAdd, Flow: &f})
-		b = AppendFlowMod(b, k.first+1, FlowMod{Command: FlowDelete, Flow: &f})
-		return AppendHeader(b, TypeBarrier, k.last), nil
-	})
-	if err != nil {
-		return false, err
-	}
-	if err := c.wait(ctx, k); err != nil {
-		return false, err
-	}
-	for _, e := range k.errs {
-		if e.XID == k.first {
-			c.log.Debug("openflow: the bridge does not take a flow", "flow", f.String(), "error", e.Name)
-			return false, nil
-		}
-	}
-	return true, nil
-}

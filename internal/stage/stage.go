@@ -96,12 +96,16 @@ func (s *Stage) Serve(ctx context.Context, flags ...string) (*Daemon, error) {
 // Ready waits until the bridge holds what the configuration wants and the pulse
 // is up.
 func (d *Daemon) Ready(ctx context.Context) error {
-	err := lab.Eventually(ctx, func() error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
 		select {
 		case <-d.done:
-			return fmt.Errorf("damselfly ended: %w", d.err)
-		default:
+			cancel(fmt.Errorf("damselfly ended: %w", d.err))
+		case <-ctx.Done():
 		}
+	}()
+	err := lab.Eventually(ctx, func() error {
 		st, err := d.Status()
 		switch {
 		case err != nil:

@@ -1,0 +1,21 @@
+// Package bench measures Damselfly: what a frame costs in process, and what an
+// answer costs through Open vSwitch. `make bench` runs it; README.md says what
+// each number means.
+//
+//	load.go        Load: stations behind ports that keep requests outstanding and check every answer
+//	pace.go        the same at a fixed rate, for latency
+//	mmsg.go        many frames a system call on a packet socket
+//	bare.go        Bare: the least that can answer a packet-in, to compare with
+//	cpu.go         processor time of a process
+//
+// The benchmarks:
+//
+//	world_test.go      topologies of 10 to 16,000 ports and their guests' frames
+//	frames_test.go     frame in, reply bytes out, per kind and number of ports
+//	pipeline_test.go   the same with the pipeline around it
+//	stage_test.go      the lab, Damselfly on one bridge and the bare responder on another
+//	asks_test.go       what the stations ask, and what a right answer is
+//	switch_test.go     answers a second, latency and processor time through Open vSwitch
+//
+// Timings are printed and never asserted. Allocations and loss are tests.
+package bench
