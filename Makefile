@@ -14,7 +14,7 @@ setup: ## install what the lab and the tests need (Debian packages)
 build: ## bin/damselfly
 	$(GO) build -trimpath -o bin/damselfly ./cmd/damselfly
 
-demo: setup ## guests on a private bridge get their IPv6; BREAK=ra|nd|dad shows a red row, KEEP=1 leaves it up
+demo: setup build ## guests on a private bridge get their IPv6; BREAK=ra|nd|dad shows a red row, KEEP=1 leaves it up
 	@$(GO) run ./cmd/demo $(if $(BREAK),-break $(BREAK)) $(if $(KEEP),-keep)
 
 test: setup check unit race ## all of it: check, tests, tests under the race detector

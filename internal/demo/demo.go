@@ -126,19 +126,19 @@ func open(ctx context.Context, l *lab.Lab, o Options) (*scene, *stage.Daemon, er
 func show(ctx context.Context, w io.Writer, s *scene, broken string) bool {
 	all := true
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(tw, "\tCHECK\tSEEN")
+	fmt.Fprintf(tw, "%s\tCHECK\tSEEN\n", paint(w, ""))
 	for _, r := range rows {
 		seen, err := s.look(ctx, r, broken)
-		verdict := green("ok")
+		verdict := "ok"
 		if err != nil {
 			all = false
-			verdict, seen = red("FAIL"), strings.TrimSpace(seen+" "+err.Error())
+			verdict, seen = "FAIL", strings.TrimSpace(seen+" "+err.Error())
 		}
 		for i, line := range strings.Split(seen, "\n") {
 			if i == 0 {
-				fmt.Fprintf(tw, "%s\t%s\t%s\n", verdict, r.name, line)
+				fmt.Fprintf(tw, "%s\t%s\t%s\n", paint(w, verdict), r.name, line)
 			} else {
-				fmt.Fprintf(tw, "%s\t\t%s\n", plain, line)
+				fmt.Fprintf(tw, "%s\t\t%s\n", paint(w, ""), line)
 			}
 		}
 	}
@@ -159,11 +159,22 @@ func (s *scene) look(ctx context.Context, r row, broken string) (string, error) 
 	return r.look(ctx, s)
 }
 
-// Colours, of equal width so that columns stay in line.
-const plain = "\x1b[0m\x1b[0m"
-
-func green(s string) string { return "\x1b[32m" + s + "\x1b[0m" }
-func red(s string) string   { return "\x1b[31m" + s + "\x1b[0m" }
+// paint colours a verdict where w is a terminal. All are of equal length, so that
+// columns stay in line.
+func paint(w io.Writer, verdict string) string {
+	f, ok := w.(*os.File)
+	if !ok {
+		return verdict
+	}
+	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return verdict
+	}
+	colour := map[string]string{"ok": "\x1b[32m", "FAIL": "\x1b[31m"}[verdict]
+	if colour == "" {
+		colour = "\x1b[39m"
+	}
+	return colour + verdict + "\x1b[0m"
+}
 
 // around says how to look at what is kept.
 func around(s *scene) string {
