@@ -14,6 +14,7 @@
 //	frames_test.go     frame in, reply bytes out, per kind and number of ports
 //	pipeline_test.go   the same with the pipeline around it
 //	stage_test.go      the lab, Damselfly on one bridge and the bare responder on another
+//	measure_test.go    the measures themselves
 //	asks_test.go       what the stations ask, and what a right answer is
 //	switch_test.go     answers a second, latency and processor time through Open vSwitch
 //

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"damselfly/internal/lab"
 )
 
 // TestNoLoss asks through Open vSwitch with every request outstanding: each is
@@ -17,33 +19,41 @@ func TestNoLoss(t *testing.T) {
 	for _, ndExt := range []bool{false, true} {
 		t.Run(name(ndExt), func(t *testing.T) {
 			th := newTheater(t, ndExt)
-			for who, c := range th.cases() {
+			for _, c := range th.cases() {
 				l := th.load(t, c, perGuest)
-				punted, bare := th.punted(t), th.bareCount(t)
+				before := th.seen(t)
 				if err := answers(l, 2_000); err != nil {
-					t.Errorf("%s: %v", who, err)
+					t.Fatalf("%s: %v", c.name, err)
 				}
-				punted, bare = th.punted(t)-punted, th.bareCount(t)-bare
 				if l.Lost > 0 || l.Strays > 0 {
-					t.Errorf("%s: of %d requests %d were lost, %d answers came twice", who, l.Answers+l.Lost, l.Lost, l.Strays)
+					t.Errorf("%s: of %d requests %d were lost, %d answers came twice", c.name, l.Answers+l.Lost, l.Lost, l.Strays)
 				}
-				want := [2]float64{}
+				want := before
 				switch {
 				case c.responder.pid == th.bare.pid:
-					want[1] = float64(l.Answers)
+					want.bare += float64(l.Answers)
 				case c.asked.name == askRS.name, c.asked.name == askNS.name && !ndExt:
-					want[0] = float64(l.Answers)
+					want.punted += float64(l.Answers)
 				}
-				if got := [2]float64{punted, bare}; got != want {
-					t.Errorf("%s: of %d answers Damselfly was asked for and the bare flow saw %v, want %v", who, l.Answers, got, want)
-				}
+				// The switch tells its flows' use about twice a second.
+				lab.WaitFor(t, 10*time.Second, c.name, func() error {
+					if got := th.seen(t); got != want {
+						return fmt.Errorf("after %d answers the counts are %+v, want %+v", l.Answers, got, want)
+					}
+					return nil
+				})
 			}
 		})
 	}
 }
 
-// bareCount is how many frames the bare responder's flow has seen.
-func (t *theater) bareCount(tb testing.TB) float64 {
+// seen is what others count of the requests.
+type seen struct {
+	punted float64 // frames that Damselfly was handed
+	bare   float64 // frames that the bare responder's flow saw
+}
+
+func (t *theater) seen(tb testing.TB) seen {
 	tb.Helper()
 	out, err := t.Ofctl("dump-aggregate", bareBridge)
 	if err != nil {
@@ -55,24 +65,25 @@ func (t *theater) bareCount(tb testing.TB) float64 {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return n
+	return seen{punted: t.punted(tb), bare: n}
 }
 
 func name(ndExt bool) string { return map[bool]string{true: "nd_ext=on", false: "nd_ext=off"}[ndExt] }
 
 // answered is a kind of request and who answers it.
 type answered struct {
+	name      string
 	responder responder
 	asked     asked
 }
 
-// cases are what is measured, by name.
-func (t *theater) cases() map[string]answered {
-	return map[string]answered{
-		"kind=ns/responder=bare":        {t.bare, askBareNS},
-		"kind=ns/responder=damselfly":   {t.damselfly, askNS},
-		"kind=rs/responder=damselfly":   {t.damselfly, askRS},
-		"kind=echo/responder=damselfly": {t.damselfly, askEcho},
+// cases are what is measured.
+func (t *theater) cases() []answered {
+	return []answered{
+		{"kind=ns/responder=bare", t.bare, askBareNS},
+		{"kind=ns/responder=damselfly", t.damselfly, askNS},
+		{"kind=rs/responder=damselfly", t.damselfly, askRS},
+		{"kind=echo/responder=damselfly", t.damselfly, askEcho},
 	}
 }
 
@@ -104,21 +115,17 @@ func BenchmarkSwitch(b *testing.B) {
 		b.Run("transport=packet-in/"+name(ndExt), func(b *testing.B) {
 			t := newTheater(b, ndExt)
 			b.Logf("%s, %d guests with %d requests outstanding each, load average %s", limits, guests, perGuest, loadAverage())
-			cases := t.cases()
-			names := make([]string, 0, len(cases))
-			for n := range cases {
-				names = append(names, n)
-			}
-			slices.Sort(names)
 			for _, each := range []int{perGuest, 1} {
-				for _, n := range names {
-					b.Run(fmt.Sprintf("%s/outstanding=%d", n, each*guests), func(b *testing.B) { t.benchmarkAnswers(b, cases[n], each) })
+				for _, c := range t.cases() {
+					b.Run(fmt.Sprintf("%s/outstanding=%d", c.name, each*guests), func(b *testing.B) { t.benchmarkAnswers(b, c, each) })
 				}
 			}
-			for _, n := range names {
-				b.Run(fmt.Sprintf("%s/rate=%d", n, pacedRate), func(b *testing.B) { t.benchmarkLatency(b, cases[n]) })
+			for _, c := range t.cases() {
+				b.Run(fmt.Sprintf("%s/rate=%d", c.name, pacedRate), func(b *testing.B) { t.benchmarkLatency(b, c) })
 			}
-			b.Run("kind=ns/compare", func(b *testing.B) { t.benchmarkCompare(b) })
+			for _, each := range []int{perGuest, 1} {
+				b.Run(fmt.Sprintf("kind=ns/compare/outstanding=%d", each*guests), func(b *testing.B) { t.benchmarkCompare(b, each) })
+			}
 		})
 	}
 }
@@ -175,7 +182,7 @@ func (t *theater) benchmarkLatency(b *testing.B, c answered) {
 
 // benchmarkCompare gives both responders short turns, so that whatever else the
 // machine does befalls both. One operation is ten turns of each.
-func (t *theater) benchmarkCompare(b *testing.B) {
+func (t *theater) benchmarkCompare(b *testing.B, each int) {
 	const turn = 2_500
 	type side struct {
 		who   responder
@@ -183,8 +190,9 @@ func (t *theater) benchmarkCompare(b *testing.B) {
 		took  []float64 // seconds a turn
 		meter meter     // of all turns
 	}
-	bare := &side{who: t.bare, load: t.load(b, answered{t.bare, askBareNS}, perGuest)}
-	ours := &side{who: t.damselfly, load: t.load(b, answered{t.damselfly, askNS}, perGuest)}
+	open := func(c answered) *side { return &side{who: c.responder, load: t.load(b, c, each)} }
+	cases := t.cases()
+	bare, ours := open(cases[0]), open(cases[1])
 	for _, s := range []*side{bare, ours} {
 		if err := answers(s.load, warmth); err != nil {
 			b.Fatal(err)

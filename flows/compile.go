@@ -86,13 +86,13 @@ func (c *Compiler) Update(s *topology.Snapshot) *Pieces {
 }
 
 func (c *Compiler) pieces() *Pieces {
-	out := &Pieces{list: make(map[pieceID]*piece, 1+len(c.networks)+len(c.ports))}
-	out.list[pieceID{}] = c.base
+	out := &Pieces{list: make(map[PieceID]*piece, 1+len(c.networks)+len(c.ports))}
+	out.list[PieceID{}] = c.base
 	for key, n := range c.networks {
-		out.list[pieceID{'n', key}] = n.piece
+		out.list[PieceID{'n', key}] = n.piece
 	}
 	for key, p := range c.ports {
-		out.list[pieceID{'p', key}] = p.piece
+		out.list[PieceID{'p', key}] = p.piece
 	}
 	return out
 }

@@ -37,7 +37,8 @@ func (b *builder) guardFlows() {
 	b.add(t, guardDrop, RoleDropSourceMAC, ip6.SrcIn(multicast))
 	// A first fragment that ends inside an extension header reads as an
 	// unfragmented packet of protocol 0 or hop limit 0; one that ends behind
-	// the last extension header as ICMPv6 of type 0.
+	// the last extension header as ICMPv6 of type 0. (The bridge is told to
+	// show the headers of first fragments: see package bridge.)
 	b.add(t, guardDrop, RoleDropHeaderChain, Match{}.Proto(0))
 	b.add(t, guardDrop, RoleDropHeaderChain, ip6.With(IPTTL, U8(0)))
 	b.add(t, guardDrop, RoleDropHeaderChain, Match{}.ICMPv6(0))

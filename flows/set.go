@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,12 +23,23 @@ func NewSet() *Set {
 
 // Pieces is a Set still in the parts it was compiled in, so that two of them
 // can be compared part by part.
-type Pieces struct{ list map[pieceID]*piece }
+type Pieces struct{ list map[PieceID]*piece }
 
-// pieceID names the part of the topology a piece stands for.
-type pieceID struct {
-	kind byte
+// PieceID names the part of the topology a piece stands for.
+type PieceID struct {
+	kind byte // 0 for the base, n for a network, p for a port
 	key  uint16
+}
+
+// String is the part's kind and key, as cookies carry it.
+func (id PieceID) String() string {
+	switch id.kind {
+	case 'n':
+		return fmt.Sprintf("network with key %d", id.key)
+	case 'p':
+		return fmt.Sprintf("port with key %d", id.key)
+	}
+	return "all ports"
 }
 
 // Set returns the pieces as one Set.
@@ -45,6 +57,30 @@ func (p *Pieces) Flows() (n int) {
 		n += len(k.flows)
 	}
 	return n
+}
+
+// Each yields the pieces as Sets, that of all ports and networks first, then
+// networks, which ports refer to.
+func (p *Pieces) Each(yield func(PieceID, *Set) bool) {
+	ids := slices.SortedFunc(maps.Keys(p.list), func(a, b PieceID) int {
+		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.key, b.key))
+	})
+	for _, id := range ids {
+		s := NewSet()
+		s.addPiece(p.list[id])
+		if !yield(id, s) {
+			return
+		}
+	}
+}
+
+// Without returns the pieces but for some.
+func (p *Pieces) Without(ids []PieceID) *Pieces {
+	list := maps.Clone(p.list)
+	for _, id := range ids {
+		delete(list, id)
+	}
+	return &Pieces{list: list}
 }
 
 func (s *Set) addPiece(p *piece) {

@@ -29,18 +29,19 @@ func (c *replayCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	verdicts, err := replay.Run(cfg.Topology, in, out)
+	verdicts, failed := replay.Run(cfg.Topology, in, out)
 	if err := out.Close(); err != nil {
 		return err
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.In, err)
-	}
 	if e.json {
-		return printJSON(e.out, verdicts)
+		err = printJSON(e.out, verdicts)
+	} else {
+		for _, v := range verdicts {
+			fmt.Fprintln(e.out, v)
+		}
 	}
-	for _, v := range verdicts {
-		fmt.Fprintln(e.out, v)
+	if failed != nil {
+		return fmt.Errorf("%s: %w", c.In, failed)
 	}
-	return nil
+	return err
 }

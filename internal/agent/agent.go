@@ -194,7 +194,11 @@ func (a *Agent) runLanes(ctx context.Context) error {
 
 // limit gives the pipeline a port's budget for a class.
 func (a *Agent) limit(port uint16, class uint8) pipeline.Limit {
-	p := a.snapshot.Load().Port(port)
+	snap := a.snapshot.Load()
+	if snap == nil {
+		return pipeline.Limit{} // flows of an earlier run punt before there is anything to answer by
+	}
+	p := snap.Port(port)
 	if p == nil || int(class) >= len(p.Limits) {
 		return pipeline.Limit{}
 	}

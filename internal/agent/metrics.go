@@ -31,7 +31,7 @@ var (
 	foundDesc  = desc("flows_installed", "Flows of Damselfly found on the bridge.")
 	resyncDesc = desc("resyncs_total", "Times that the bridge was compared as a whole.")
 	upDesc     = desc("bridge_connected", "1 while there is a connection to the bridge.")
-	flowDesc   = desc("flow_packets_total", "Frames that flows of a role saw in the switch: answers, forwards and drops.", "role")
+	flowDesc   = desc("flow_packets_total", "Frames that flows of a role saw in the switch: answers, forwards and drops. Where the frame's length decides (roles nd-*), frames of a near miss are counted too.", "role")
 	meterDesc  = desc("meter_dropped_total", "Frames of a port and class over its limit, dropped in the switch.", "port", "class")
 	raDesc     = desc("router_advertisements_total", "Unsolicited Router Advertisements.", "network", "kind")
 	laneDesc   = desc("lane_frames_total", "Frames by the connection they came in on.", "lane")

@@ -36,8 +36,10 @@ type state struct {
 	installer *bridge.Installer
 	// announced is the snapshot that the timers' owner was given last.
 	announced *topology.Snapshot
-	// problems are the objects that the last build left out.
-	problems map[string]bool
+	// problems are what the last build reported, each with its object.
+	problems map[string]string
+	// foreign is how many flows of others the bridge had at the last dump.
+	foreign int
 	// told holds, by subject, what was logged about it last.
 	told map[string]string
 }
@@ -137,15 +139,17 @@ func (a *Agent) build(view ovsdb.View, pulseName string) *topology.Snapshot {
 // report tells of what is not served, each once, and when it is over.
 func (a *Agent) report(problems []topology.Problem) {
 	texts := make([]string, len(problems))
-	now := make(map[string]bool, len(problems))
+	now, objects := make(map[string]string, len(problems)), make(map[string]bool, len(problems))
 	for i, p := range problems {
 		texts[i] = p.String()
-		now[p.Object] = true
-		a.state.once(a.log, p.Object, p.Message)
+		now[texts[i]], objects[p.Object] = p.Object, true
+		if _, known := a.state.problems[texts[i]]; !known {
+			a.log.Warn(p.Message, "subject", p.Object)
+		}
 	}
-	for object := range a.state.problems {
-		if !now[object] {
-			delete(a.state.told, object)
+	for _, object := range a.state.problems {
+		if !objects[object] {
+			objects[object] = true // an object may have had several
 			a.log.Info("served again", "subject", object)
 		}
 	}
@@ -285,8 +289,17 @@ func (a *Agent) installed(r bridge.Result, wanted int, took time.Duration) {
 		conflicts[i] = c.Text
 		a.state.once(a.log, c.Text, "somebody else's flow is in the way")
 	}
+	if r.Full {
+		a.state.foreign = r.Foreign
+	}
+	for _, err := range r.Refused {
+		a.state.once(a.log, "flows", err.Error())
+	}
 	a.note(func(s *Status) {
 		s.BridgeError, s.FlowsWanted = "", wanted
+		if len(r.Refused) > 0 {
+			s.BridgeError = errors.Join(r.Refused...).Error()
+		}
 		s.NDExt = a.state.env.NDExt
 		if r.Full {
 			s.Resyncs++
@@ -295,8 +308,9 @@ func (a *Agent) installed(r bridge.Result, wanted int, took time.Duration) {
 	})
 }
 
-// lostFlows reports whether flows of ours are missing from the bridge, and if
-// so makes the next install start from a dump.
+// lostFlows reports whether flows of ours are missing from the bridge or others
+// came or went, which may be in the way, and if so makes the next install start
+// from a dump.
 func (a *Agent) lostFlows(ctx context.Context) bool {
 	conn := a.connection()
 	if conn == nil || a.state.conn != conn || a.state.installer == nil {
@@ -312,12 +326,20 @@ func (a *Agent) lostFlows(ctx context.Context) bool {
 	if err != nil {
 		return false // the connection's own watch sees to it
 	}
-	a.note(func(s *Status) { s.FlowsInstalled = int(count.Flows) })
-	wanted := a.state.installer.Wanted()
-	if int(count.Flows) == wanted {
+	all, err := conn.CountFlows(ctx, 0, 0)
+	if err != nil {
 		return false
 	}
-	a.log.Warn("flows are missing from the bridge or too many: comparing anew", "wanted", wanted, "found", count.Flows)
+	a.note(func(s *Status) { s.FlowsInstalled = int(count.Flows) })
+	wanted := a.state.installer.Wanted()
+	switch foreign := int(all.Flows) - int(count.Flows); {
+	case int(count.Flows) != wanted:
+		a.log.Warn("flows are missing from the bridge or too many: comparing anew", "wanted", wanted, "found", count.Flows)
+	case foreign != a.state.foreign:
+		a.log.Info("somebody else changed flows on the bridge: comparing anew", "before", a.state.foreign, "now", foreign)
+	default:
+		return false
+	}
 	a.state.installer.Forget()
 	return true
 }

@@ -31,5 +31,13 @@ func Clear(ctx context.Context, c *openflow.Conn, ids IDs) (nFlows, nGroups, nMe
 	if err := c.Meters(ctx, nil, nil, meters); err != nil {
 		return 0, 0, 0, fmt.Errorf("removing meters: %w", err)
 	}
+	cfg, err := c.Config(ctx)
+	if err == nil && cfg.Flags == openflow.FragmentsMatched {
+		cfg.Flags = openflow.FragmentsNormal
+		err = c.SetConfig(ctx, cfg)
+	}
+	if err != nil {
+		return 0, 0, 0, fmt.Errorf("matching fragments as before: %w", err)
+	}
 	return len(h.Ours.Flows) + len(h.Strange), len(h.Ours.Groups), len(meters), nil
 }

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -37,7 +38,12 @@ type Result struct {
 	Full bool
 	// Mods is the number of changes sent, FlowMods those of flows.
 	Mods, FlowMods int
-	// Conflicts are other people's flows in our way, known after a dump.
+	// Refused says of which parts of the topology the bridge took no flows,
+	// and why. The rest is served.
+	Refused []error
+	// Foreign is how many flows of others there are, and Conflicts are those in
+	// our way; known after a dump.
+	Foreign   int
 	Conflicts []Objection
 }
 
@@ -91,9 +97,16 @@ func (in *Installer) full(ctx context.Context, want *flows.Pieces) (Result, erro
 	if err != nil {
 		return Result{}, err
 	}
-	r := Result{Full: true, Conflicts: Conflicts(held)}
+	if err := matchFragments(ctx, in.conn); err != nil {
+		return Result{}, err
+	}
+	r := Result{Full: true, Foreign: len(held.Foreign), Conflicts: Conflicts(held)}
 	d := flows.Diff(held.Ours, want.Set())
-	if err := in.apply(ctx, &d); err != nil {
+	err = in.apply(ctx, &d)
+	if refused := (*openflow.Error)(nil); errors.As(err, &refused) {
+		want, r.Refused, err = in.piecemeal(ctx, want)
+	}
+	if err != nil {
 		return r, err
 	}
 	for i := range held.Strange {
@@ -104,6 +117,43 @@ func (in *Installer) full(ctx context.Context, want *flows.Pieces) (Result, erro
 	in.installed = want
 	r.Mods, r.FlowMods = d.Mods()+len(held.Strange), d.FlowMods()+len(held.Strange)
 	return r, nil
+}
+
+// matchFragments makes the bridge show flows the upper-layer header of a first
+// fragment. Otherwise it reads as ICMPv6 of type 0 whatever it is, and nothing
+// could tell a large ping from a header chain that was cut to hide something.
+func matchFragments(ctx context.Context, c *openflow.Conn) error {
+	cfg, err := c.Config(ctx)
+	if err != nil || cfg.Flags == openflow.FragmentsMatched {
+		return err
+	}
+	cfg.Flags = openflow.FragmentsMatched
+	return c.SetConfig(ctx, cfg)
+}
+
+// piecemeal installs part by part what the bridge would not take as a whole, so
+// that one part it refuses costs no other. It returns the parts that are in.
+func (in *Installer) piecemeal(ctx context.Context, want *flows.Pieces) (*flows.Pieces, []error, error) {
+	found, err := Dump(ctx, in.conn, in.ids) // anew: the try as a whole may have added meters
+	if err != nil {
+		return nil, nil, err
+	}
+	held := found.Ours
+	var left []flows.PieceID
+	var reasons []error
+	for id, set := range want.Each {
+		d := flows.Diff(held, set)
+		d.DelFlows, d.DelGroups, d.DelMeters = nil, nil, nil
+		err := in.apply(ctx, &d)
+		if refused := (*openflow.Error)(nil); errors.As(err, &refused) {
+			left, reasons = append(left, id), append(reasons, fmt.Errorf("%v is not served: %w", id, err))
+		} else if err != nil {
+			return nil, nil, err
+		}
+	}
+	d := flows.Diff(held, want.Set())
+	gone := flows.Delta{DelFlows: d.DelFlows, DelGroups: d.DelGroups, DelMeters: d.DelMeters}
+	return want.Without(left), reasons, in.apply(ctx, &gone)
 }
 
 // sweep removes a flow of another version of Damselfly, by its cookie: its

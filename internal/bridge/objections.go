@@ -66,7 +66,7 @@ func Conflicts(h *Held) []Objection {
 
 func foreignText(e *openflow.Entry) string {
 	text := describe(e) + " stays, but Damselfly does not count on it"
-	if strings.Contains(describe(e), "NORMAL") {
+	if strings.Contains(text, "NORMAL") {
 		text += "; what it switches now will be switched by Damselfly's networks alone"
 	}
 	return text
@@ -78,5 +78,9 @@ func describe(e *openflow.Entry) string {
 		return fmt.Sprintf("foreign flow cookie=%#x table=%d priority=%d (%d octets of match)",
 			uint64(e.Flow.Cookie), e.Flow.Table, e.Flow.Priority, len(e.RawMatch))
 	}
-	return "foreign flow " + e.Flow.String()
+	return "foreign flow " + strings.ReplaceAll(e.Flow.String(), normalText, "NORMAL")
 }
+
+// normalText is how package flows writes an output to OFPP_NORMAL, for which it
+// has no word: none of ours does that.
+const normalText = "output:4294967290"

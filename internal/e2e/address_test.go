@@ -23,9 +23,9 @@ ports:
 var bluePrefix = netip.MustParsePrefix("fd00:b1::/64")
 
 // ping fails the test unless from reaches every address; the summary is ping's own.
-func ping(t *testing.T, from *lab.Guest, address string) {
+func ping(t *testing.T, from *lab.Guest, address string, flags ...string) {
 	t.Helper()
-	out, err := from.Run("ping", "-6", "-c", "2", "-i", "0.1", "-W", "5", address)
+	out, err := from.Run("ping", append([]string{"-6", "-c", "2", "-i", "0.1", "-W", "5", address}, flags...)...)
 	if err != nil || !strings.Contains(out, " 0% packet loss") {
 		t.Fatalf("%s does not reach %s: %v\n%s", from.Name, address, err, out)
 	}
@@ -50,7 +50,9 @@ func TestGuestsGetAddresses(t *testing.T) {
 		for i, g := range guests {
 			ping(t, g, "fe80::1%eth0")
 			ping(t, g, "fd00:b1::1")
-			ping(t, g, addrs[(i+1)%len(guests)].String())
+			neighbour := addrs[(i+1)%len(guests)].String()
+			ping(t, g, neighbour)
+			ping(t, g, neighbour, "-s", "3000") // in fragments
 		}
 	})
 }

@@ -277,3 +277,9 @@ func linkLocal(t *testing.T, g *lab.Guest) string {
 	}
 	return a.String()
 }
+
+// routerSolicit is one of vm1's, with its option.
+func routerSolicit(t *testing.T) []byte {
+	return icmp6Frame(t, mac1, "33:33:00:00:00:02", "fe80::ff:fe00:11", "ff02::2", layers.ICMPv6TypeRouterSolicitation,
+		&layers.ICMPv6RouterSolicitation{Options: layers.ICMPv6Options{{Type: layers.ICMPv6OptSourceAddress, Data: hardware(t, mac1)}}})
+}

@@ -67,7 +67,7 @@ func (p *ndPlay) checkHostile(t *testing.T, h hostile) {
 		t.Errorf("drop flows (-want +got):\n%s", d)
 	}
 	if len(seen.Received) != 0 {
-		t.Errorf("received: %x, want nothing anywhere", seen.Received)
+		t.Errorf("received, want nothing anywhere:\n%v", seen)
 	}
 }
 
@@ -189,7 +189,7 @@ func (p *ndPlay) hostileAdvertisements() (out []hostile) {
 	)
 }
 
-// hostileLinkLayer are tricks with the Ethernet header.
+// hostileLinkLayer are tricks with the Ethernet header and IPv6's own.
 func (p *ndPlay) hostileLinkLayer() []hostile {
 	a := &p.Asker
 	good := p.routerSolicit(a.LinkLocal, fixtures.LinkLayer(ndp.Source, a.MAC))
@@ -198,17 +198,21 @@ func (p *ndPlay) hostileLinkLayer() []hostile {
 		f := append(append([]byte(nil), plain[:12]...), 0x81, 0, 0, tci)
 		return append(f, plain[12:]...)
 	}
-	typed := func(hi, lo byte) []byte {
+	with := func(offset int, octets ...byte) []byte {
 		f := append([]byte(nil), plain...)
-		f[12], f[13] = hi, lo
+		copy(f[offset:], octets)
 		return f
 	}
 	none := good.With(func(m *fixtures.Message) { m.From = wire.MAC{} })
 	return []hostile{
 		{name: "VLAN 1", from: a, frame: tagged(1), role: "drop-tagged"},
 		{name: "VLAN 0", from: a, frame: tagged(0), role: "drop-tagged"},
-		{name: "LLDP", from: a, frame: typed(0x88, 0xcc), role: "drop-ethertype"},
-		{name: "802.3 length", from: a, frame: typed(0, 70), role: "drop-ethertype"},
+		{name: "LLDP", from: a, frame: with(12, 0x88, 0xcc), role: "drop-ethertype"},
+		{name: "802.3 length", from: a, frame: with(12, 0, 70), role: "drop-ethertype"},
+		{name: "IP version 4", from: a, frame: with(14, 0x45), why: reason.OfFault(wire.FaultBadVersion)},
+		{name: "payload length 0", from: a, frame: with(18, 0, 0), role: "drop-header-chain"},
+		{name: "payload length beyond the frame", from: a, frame: with(18, 0xff, 0xff), role: "drop-header-chain"},
+		{name: "header of 39 octets", from: a, frame: plain[:53], role: "drop-header-chain"},
 		{name: "zero Ethernet source", from: a, frame: none.Bytes(), why: reason.OfFault(wire.FaultZeroSourceMAC)},
 	}
 }

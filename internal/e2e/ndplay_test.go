@@ -29,7 +29,8 @@ type ndPlay struct {
 	daemon   *stage.Daemon
 	snapshot *topology.Snapshot // what the daemon serves, with other keys
 	guests   map[string]*lab.Guest
-	captures map[string]*lab.Capture // by port; of the silent guests only
+	captures map[string]*lab.Capture // by port
+	advert   []byte                  // the unsolicited Router Advertisement
 	count    ndCount                 // after the last frame
 	marks    uint16                  // sent so far
 }
@@ -38,7 +39,7 @@ type ndPlay struct {
 type ndSeen struct {
 	// Received are the frames that each port got.
 	Received map[string][][]byte
-	// Multicast are the Router Advertisements to all nodes beside them; the
+	// Multicast are the router's advertisements to all nodes beside them; the
 	// unsolicited ones, which come at any time, cannot be told apart.
 	Multicast map[string][][]byte
 	// Reasons are how the packet-ins from the sender's port ended.
@@ -47,7 +48,23 @@ type ndSeen struct {
 	Roles map[string]int
 }
 
-// newNDPlay sets the world up. Port vm6 is configured and has no guest yet.
+// String lists what was received, a frame a line.
+func (s ndSeen) String() string {
+	var lines []string
+	for port, frames := range s.Received {
+		for _, f := range frames {
+			lines = append(lines, fmt.Sprintf("%s: %x", port, f))
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// livePort is configured from the start and gets a guest with a stack where a
+// test wants one.
+const livePort = "vm6"
+
+// newNDPlay sets the world up.
 func newNDPlay(t *testing.T, ndExt bool) *ndPlay {
 	t.Helper()
 	w := fixtures.NewNDWorld()
@@ -58,14 +75,15 @@ networks:
   - {name: %s, mtu: 1442, subnets: [{prefix: "%s", gateway: "%s"}]}
 routers: [{name: r1, networks: [%[1]s]}]
 ports:
-  - {name: vm6, network: %[1]s, mac: "02:00:00:00:00:16"}
-`, w.Network, w.Prefix, w.Router.Global)
+  - {name: %[4]s, network: %[1]s, mac: "02:00:00:00:00:16"}
+`, w.Network, w.Prefix, w.Router.Global, livePort)
 	for _, g := range w.Guests() {
 		fmt.Fprintf(&yaml, "  - {name: %s, network: %s, mac: \"%s\", addresses: [\"%s\"], router: %v, unknown: %v}\n",
 			g.Port, w.Network, g.MAC, g.Global, g == &w.RouterGuest, g == &w.Bridge)
 	}
 	p := &ndPlay{NDWorld: w, guests: map[string]*lab.Guest{}, captures: map[string]*lab.Capture{}}
 	p.snapshot = p.inProcess(t)
+	p.advert = p.handle(&w.Asker, p.routerSolicit(netip.IPv6Unspecified()).Bytes())[0]
 	p.stage = newStage(t, ndExt, yaml.String())
 	for _, g := range w.Guests() {
 		if g == &w.Absent {
@@ -73,21 +91,27 @@ ports:
 		}
 		p.guests[g.Port] = addGuest(t, p.stage, lab.GuestOptions{Name: g.Port, MAC: g.MAC.String(),
 			Sysctls: map[string]string{"net.ipv6.conf.eth0.disable_ipv6": "1"}})
-		c, err := p.guests[g.Port].Capture("", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := c.Stop(); err != nil {
-				t.Error(err)
-			}
-		})
-		p.captures[g.Port] = c
+		p.capture(t, g.Port)
 	}
 	p.daemon = serve(t, p.stage)
 	p.settle(t)
 	p.count = p.read(t)
 	return p
+}
+
+// capture records what a port's guest sends and receives.
+func (p *ndPlay) capture(t *testing.T, port string) {
+	t.Helper()
+	c, err := p.guests[port].Capture("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	p.captures[port] = c
 }
 
 // inProcess builds the snapshot that handlers called in the test are given.
@@ -158,8 +182,8 @@ func (p *ndPlay) send(t *testing.T, from *fixtures.Party, frame []byte) ndSeen {
 	for port, c := range p.captures {
 		for _, f := range c.Frames()[start[port]:] {
 			switch {
-			case f.Sent || isMark(f.Data) || p.ofOthers(f.Data):
-			case isMulticastRA(f.Data):
+			case f.Sent || isMark(f.Data) || p.ofLive(port, f.Data, frame):
+			case bytes.Equal(f.Data, p.advert):
 				seen.Multicast[port] = append(seen.Multicast[port], f.Data)
 			default:
 				seen.Received[port] = append(seen.Received[port], f.Data)
@@ -218,13 +242,9 @@ func (p *ndPlay) mark(t *testing.T, from *fixtures.Party) (is func(frame []byte)
 	return func(f []byte) bool { return isQuestion(f) || isAnswer(f) }
 }
 
-// ofOthers reports whether a frame is of the one guest with a stack.
-func (p *ndPlay) ofOthers(frame []byte) bool {
-	g := p.guests["vm6"]
-	return g != nil && bytes.Equal(frame[6:12], g.MAC)
-}
-
-// isMulticastRA reports whether a frame is a Router Advertisement to all nodes.
-func isMulticastRA(f []byte) bool {
-	return len(f) > 54 && f[54] == wire.TypeRouterAdvert && bytes.Equal(f[:6], wire.AllNodesMAC[:])
+// ofLive reports whether a frame belongs to the one guest with a stack: it sent
+// it, or it received something else than the frame that was injected.
+func (p *ndPlay) ofLive(port string, frame, injected []byte) bool {
+	g := p.guests[livePort]
+	return g != nil && (bytes.Equal(frame[6:12], g.MAC) || port == livePort && !bytes.Equal(frame, injected))
 }

@@ -178,16 +178,17 @@ func (p *ndPlay) testTools(t *testing.T) {
 	}
 }
 
-// addLive gives port vm6 a guest with a stack and waits for its address.
+// addLive gives livePort a guest with a stack and waits for its address.
 func (p *ndPlay) addLive(t *testing.T) *lab.Guest {
 	t.Helper()
-	g := addGuest(t, p.stage, lab.GuestOptions{Name: "vm6", MAC: "02:00:00:00:00:16"})
-	p.guests["vm6"] = g
+	g := addGuest(t, p.stage, lab.GuestOptions{Name: livePort, MAC: "02:00:00:00:00:16"})
+	p.guests[livePort] = g
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if _, err := g.WaitAddr(ctx, p.Prefix); err != nil {
 		t.Fatal(err)
 	}
+	p.capture(t, livePort)
 	p.settle(t)
 	p.count = p.read(t)
 	return g

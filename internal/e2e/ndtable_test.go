@@ -130,7 +130,7 @@ func (p *ndPlay) checkNDOutcome(t *testing.T, c fixtures.NDCase, path fixtures.P
 		return answer
 	default:
 		if len(seen.Received) != 0 {
-			t.Errorf("received: %x, want nothing anywhere", seen.Received)
+			t.Errorf("received, want nothing anywhere:\n%v", seen)
 		}
 	}
 	return nil
@@ -141,7 +141,7 @@ func onlyAnswer(t *testing.T, from *fixtures.Party, seen ndSeen) []byte {
 	t.Helper()
 	got := seen.Received[from.Port]
 	if len(seen.Received) != 1 || len(got) != 1 {
-		t.Errorf("received: %x, want one frame at %s alone", seen.Received, from.Port)
+		t.Errorf("received, want one frame at %s alone:\n%v", from.Port, seen)
 		return nil
 	}
 	return got[0]

@@ -256,8 +256,13 @@ func TestQuestions(t *testing.T) {
 	if err := errors.Join(c.Barrier(ctx), c.Echo(ctx), c.FlushConntrack(ctx, 3)); err != nil {
 		t.Error(err)
 	}
-	if got, err := c.Config(ctx); err != nil || got != (Config{0, 0xffff}) {
-		t.Errorf("config %v %v", got, err)
+	for _, want := range []Config{{FragmentsMatched, 0xffff}, {FragmentsNormal, 128}} {
+		if err := c.SetConfig(ctx, want); err != nil {
+			t.Error(err)
+		}
+		if got, err := c.Config(ctx); err != nil || got != want {
+			t.Errorf("config %v %v, want %v", got, err, want)
+		}
 	}
 	if d, err := c.Describe(ctx); err != nil || d.Hardware != "Open vSwitch" || !strings.HasPrefix(d.Software, "3.") {
 		t.Errorf("description %+v %v", d, err)

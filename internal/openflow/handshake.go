@@ -28,7 +28,6 @@ type purpose struct {
 const (
 	xidHello = iota + 1
 	xidFeatures
-	xidConfig
 	xidFormat
 	xidAsync
 	xidController
@@ -37,7 +36,7 @@ const (
 )
 
 var stepNames = map[uint32]string{
-	xidHello: "the greeting", xidFeatures: "the question for its features", xidConfig: "the configuration of packet-ins",
+	xidHello: "the greeting", xidFeatures: "the question for its features",
 	xidFormat: "the packet-in format NXT_PACKET_IN2", xidAsync: "the choice of asynchronous messages",
 	xidController: "the controller id",
 }
@@ -91,7 +90,6 @@ func exchange(s *stream, p purpose) (f Features, err error) {
 
 func setupMessages(p purpose) []byte {
 	b := AppendHeader(nil, TypeFeaturesRequest, xidFeatures)
-	b = appendSetConfig(b, xidConfig)
 	b = appendSetPacketInFormat(b, xidFormat)
 	b = appendSetAsync(b, xidAsync, p.packetIn, p.portStatus, p.flowRemoved)
 	if p.controllerID != 0 {

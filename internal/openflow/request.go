@@ -31,6 +31,13 @@ func (c *Conn) Config(ctx context.Context) (Config, error) {
 	return decodeConfig(m.Body())
 }
 
+// SetConfig sets how the bridge treats fragments and packet-ins.
+func (c *Conn) SetConfig(ctx context.Context, to Config) error {
+	return c.batch(ctx, 1,
+		func(b []byte, _ int, xid uint32) []byte { return appendSetConfig(b, xid, to) },
+		func(int) string { return "to set its configuration" })
+}
+
 // SetRole asks for a role. generation counts up from one primary controller to
 // the next; a lower one than before fails with ErrStaleRole. RoleKeep only asks
 // which role it is.

@@ -55,13 +55,12 @@ func decodeFeatures(b []byte) (f Features, err error) {
 	return Features{Datapath: get64(b), Buffers: get32(b[8:]), Tables: b[12], Capabilities: get32(b[16:])}, nil
 }
 
-// appendSetConfig appends SET_CONFIG: fragments are treated as any packet, and
-// a frame that goes to a controller goes whole. The flags hold for the whole
-// bridge, the length for this connection.
-func appendSetConfig(b []byte, xid uint32) []byte {
+// appendSetConfig appends SET_CONFIG. The flags hold for the whole bridge, the
+// length for this connection.
+func appendSetConfig(b []byte, xid uint32, c Config) []byte {
 	start := len(b)
 	b = AppendHeader(b, TypeSetConfig, xid)
-	b = put16(put16(b, 0), 0xffff)
+	b = put16(put16(b, c.Flags), c.MissLength)
 	return finish(b, start)
 }
 
@@ -141,9 +140,20 @@ func decodeRole(b []byte) (r Role, generation uint64, err error) {
 	return Role(get32(b)), get64(b[8:]), nil
 }
 
-// Config is the answer to GET_CONFIG (OpenFlow 1.5 section 7.3.2).
+// How a bridge matches fragments (Config.Flags).
+const (
+	// FragmentsNormal hides the upper-layer header of every fragment: ports and
+	// ICMPv6 type read 0. It is what a bridge starts with.
+	FragmentsNormal = 0
+	// FragmentsMatched matches the upper-layer header of a first fragment, which
+	// nw_frag tells from whole packets (nicira-ext.h, NX_FRAG_MATCH).
+	FragmentsMatched = 3
+)
+
+// Config is how a bridge treats fragments and packet-ins (OpenFlow 1.5 section
+// 7.3.2).
 type Config struct {
-	// Flags is how fragments are treated; 0 is like any packet.
+	// Flags is one of the Fragments constants, and holds for every controller.
 	Flags uint16
 	// MissLength is how much of a frame a controller gets, in octets.
 	MissLength uint16

@@ -15,6 +15,7 @@ import (
 	"github.com/gopacket/gopacket/pcapgo"
 
 	"damselfly/handlers"
+	"damselfly/handlers/reason"
 	"damselfly/internal/topology"
 	"damselfly/internal/wire"
 	"damselfly/pipeline"
@@ -70,8 +71,11 @@ func Run(spec *topology.Spec, in io.Reader, out io.Writer) ([]Verdict, error) {
 		if errors.Is(err, io.EOF) {
 			return verdicts, nil
 		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return verdicts, fmt.Errorf("the capture ends within frame %d: let whoever writes it finish, and try again: %w", len(verdicts)+1, err)
+		}
 		if err != nil {
-			return verdicts, fmt.Errorf("frame %d: %w", len(verdicts)+1, err)
+			return verdicts, fmt.Errorf("frame %d cannot be read: save the capture anew, with tcpdump -w or in Wireshark: %w", len(verdicts)+1, err)
 		}
 		v, replies := bench.judge(data, ci.Timestamp)
 		v.Frame = len(verdicts) + 1
@@ -91,16 +95,21 @@ type capture interface {
 	LinkType() layers.LinkType
 }
 
-func open(in io.Reader) (capture, error) {
+func open(in io.Reader) (r capture, err error) {
 	b := bufio.NewReader(in)
 	magic, err := b.Peek(4)
-	if err != nil {
-		return nil, fmt.Errorf("no capture: %w", err)
+	if len(magic) == 0 && errors.Is(err, io.EOF) {
+		return nil, errors.New("the capture is empty: it has not even a header, so nothing was captured; capture on the guest's interface")
 	}
 	if string(magic) == "\x0a\x0d\x0d\x0a" {
-		return pcapgo.NewNgReader(b, pcapgo.DefaultNgReaderOptions)
+		r, err = pcapgo.NewNgReader(b, pcapgo.DefaultNgReaderOptions)
+	} else {
+		r, err = pcapgo.NewReader(b)
 	}
-	return pcapgo.NewReader(b)
+	if err != nil {
+		return nil, fmt.Errorf("no pcap or pcapng capture, or one cut short: save it anew, with tcpdump -w or in Wireshark: %w", err)
+	}
+	return r, nil
 }
 
 // bench is the handlers set up without a switch.
@@ -156,6 +165,9 @@ func (b *bench) judge(data []byte, at time.Time) (Verdict, []pipeline.Reply) {
 	reasons := make([]pipeline.Reason, 1)
 	b.handler([]pipeline.Frame{frame}, b.replies, reasons)
 	v.Reason, v.Explanation = handlers.ReasonName(reasons[0]), handlers.Explain(reasons[0])
+	if v.Port == "" && reasons[0] == reason.UnknownPort {
+		v.Explanation = "no port of the configuration has the frame's source MAC"
+	}
 	v.Replies = len(b.replies.List())
 	return v, b.replies.List()
 }

@@ -6,6 +6,10 @@ import (
 	"strings"
 )
 
+// MaxBound is how many ports of one network a bridge serves: a flood is one
+// group, and a group is one OpenFlow message of 64 KiB at most.
+const MaxBound = 1000
+
 // gather sorts an Input by network: each with all that it is made from, ports
 // by name. Interfaces and objects that cannot be placed are Problems.
 func gather(in Input) ([]networkInput, []Problem) {
@@ -32,6 +36,7 @@ func gather(in Input) ([]networkInput, []Problem) {
 	ports, faults := bind(in, known)
 	problems = append(problems, faults...)
 	portKeys := keyring{kind: "port", keys: in.Keys.Ports, used: make(map[uint16]string)}
+	bound := make([]int, len(nets))
 	for _, p := range ports {
 		i, ok := index[p.spec.Network]
 		if !ok {
@@ -43,6 +48,13 @@ func gather(in Input) ([]networkInput, []Problem) {
 			continue
 		}
 		p.key = key
+		if p.binding.OFPort != 0 {
+			if bound[i]++; bound[i] > MaxBound {
+				problems = append(problems, Problem{Object: "port " + p.spec.Name, Message: fmt.Sprintf(
+					"is not served: network %s has %d ports on this bridge already, as many as one flood reaches", p.spec.Network, MaxBound)})
+				p.binding.OFPort = 0
+			}
+		}
 		nets[i].ports = append(nets[i].ports, p)
 	}
 	return nets, problems
