@@ -81,8 +81,8 @@ const (
 	RoleDropNextHeader
 	// RoleDropEtherType ends an Ethernet type that no network carries.
 	RoleDropEtherType
-	// RoleDropSourceMAC ends a frame or packet whose source is a group.
-	RoleDropSourceMAC
+	// RoleDropSource ends a frame or packet whose source is a group, or an address that never leaves a node.
+	RoleDropSource
 	// RoleDropNDInvalid ends Neighbor Discovery that no receiver may accept, or that the port's limit forbids.
 	RoleDropNDInvalid
 	// RoleDropGuestRA ends the Router Advertisement of a guest that is no router.
@@ -105,7 +105,7 @@ const (
 var roleNames = [roles]string{
 	"other", "classify", "guard", "gate", "nd", "nd-answer", "nd-forward", "nd-away", "echo", "echo-answer",
 	"punt", "switch", "output",
-	"drop-tagged", "drop-header-chain", "drop-next-header", "drop-ethertype", "drop-source-mac",
+	"drop-tagged", "drop-header-chain", "drop-next-header", "drop-ethertype", "drop-source",
 	"drop-nd-invalid", "drop-guest-ra", "drop-redirect", "drop-away", "drop-unknown-mac", "drop-echo",
 	"drop-unbound", "drop-default",
 }

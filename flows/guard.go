@@ -10,6 +10,8 @@ var (
 	linkLocalMulticast = netip.MustParsePrefix("ff02::/16")
 	linkLocal          = netip.MustParsePrefix("fe80::/10")
 	multicast          = netip.MustParsePrefix("ff00::/8")
+	loopback           = netip.MustParsePrefix("::1/128")
+	mapped             = netip.MustParsePrefix("::ffff:0:0/96")
 	solicitedNodes     = netip.MustParsePrefix("ff02::1:ff00:0/104")
 
 	groupBit = wire.MAC{0: 0x01}
@@ -33,8 +35,10 @@ func (b *builder) guardFlows() {
 	t := uint8(TableGuard)
 	ip6 := Match{}.IPv6()
 
-	b.add(t, guardDrop, RoleDropSourceMAC, Match{}.WithMask(EthSrc, MAC(groupBit), MAC(groupBit)))
-	b.add(t, guardDrop, RoleDropSourceMAC, ip6.SrcIn(multicast))
+	b.add(t, guardDrop, RoleDropSource, Match{}.WithMask(EthSrc, MAC(groupBit), MAC(groupBit)))
+	for _, never := range []netip.Prefix{multicast, loopback, mapped} {
+		b.add(t, guardDrop, RoleDropSource, ip6.SrcIn(never))
+	}
 	// A first fragment that ends inside an extension header reads as an
 	// unfragmented packet of protocol 0 or hop limit 0; one that ends behind
 	// the last extension header as ICMPv6 of type 0. (The bridge is told to

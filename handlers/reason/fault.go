@@ -28,6 +28,7 @@ var faultTexts = [wire.Faults]string{
 	wire.FaultZeroPayloadLength:        "an IPv6 payload length of 0; jumbograms are not carried",
 	wire.FaultBadLength:                "the IPv6 header claims more octets than the frame has",
 	wire.FaultMulticastSource:          "a multicast IPv6 source; no host sends that",
+	wire.FaultInternalSource:           "the loopback or an IPv4-mapped address as source; a host that speaks before it has an address does that",
 	wire.FaultUnspecifiedDestination:   "the IPv6 destination is ::",
 	wire.FaultHopByHopNotFirst:         "a Hop-by-Hop Options header that is not the first header",
 	wire.FaultChainTooLong:             "too many extension headers, as used to hide what follows",

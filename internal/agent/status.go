@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -158,11 +159,11 @@ func (s *Status) Print(w io.Writer) error {
 	}
 	fmt.Fprintln(tw, "\nPORT\tNETWORK\tMAC\tOFPORT\tADDRESSES\tFRAMES")
 	for _, p := range s.Ports {
-		frames := ""
+		var frames []string
 		for _, name := range slices.Sorted(maps.Keys(p.Frames)) {
-			frames += fmt.Sprintf("%s=%d ", name, p.Frames[name])
+			frames = append(frames, fmt.Sprintf("%s=%d", name, p.Frames[name]))
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%v\t%s\n", p.Name, p.Network, p.MAC, portNumber(p.OFPort), p.Addresses, orDash(frames))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%v\t%s\n", p.Name, p.Network, p.MAC, portNumber(p.OFPort), p.Addresses, orDash(strings.Join(frames, " ")))
 	}
 	return tw.Flush()
 }

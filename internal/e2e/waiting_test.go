@@ -139,7 +139,7 @@ func TestFlowsOfOthers(t *testing.T) {
 		}
 		lab.WaitFor(t, patience, "the end of the conflict", func() error {
 			if st, err := d.Status(); err != nil || len(st.Conflicts) > 0 {
-				return fmt.Errorf("conflicts %q, %w", st.Conflicts, err)
+				return fmt.Errorf("conflicts %q, %v", st.Conflicts, err)
 			}
 			return nil
 		})

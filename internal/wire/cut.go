@@ -70,6 +70,8 @@ func Cut(frame []byte, p *Packet) Fault {
 	switch {
 	case ip[ipSrc] == multicastOctet:
 		return FaultMulticastSource
+	case ip.sourceInternal():
+		return FaultInternalSource
 	case isUnspecified(ip[ipDst:]):
 		return FaultUnspecifiedDestination
 	}

@@ -32,6 +32,9 @@ const (
 	FaultBadLength
 	// FaultMulticastSource: a multicast IPv6 source (RFC 4291 section 2.7).
 	FaultMulticastSource
+	// FaultInternalSource: the loopback address or an IPv4-mapped one as source,
+	// which never leave a node (RFC 4291 sections 2.5.3 and 2.5.5.2).
+	FaultInternalSource
 	// FaultUnspecifiedDestination: the IPv6 destination is :: (RFC 4291 section 2.5.2).
 	FaultUnspecifiedDestination
 
@@ -107,6 +110,7 @@ var faultNames = [Faults]string{
 	FaultZeroPayloadLength:        "zero-payload-length",
 	FaultBadLength:                "bad-length",
 	FaultMulticastSource:          "multicast-source",
+	FaultInternalSource:           "internal-source",
 	FaultUnspecifiedDestination:   "unspecified-destination",
 	FaultHopByHopNotFirst:         "hop-by-hop-not-first",
 	FaultChainTooLong:             "header-chain-too-long",

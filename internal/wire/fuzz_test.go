@@ -19,7 +19,7 @@ func addFrames(f *testing.F) {
 // stricter are the faults for frames that gopacket, which is there to show everything, decodes all the same.
 var stricter = []Fault{
 	FaultTagged, FaultMulticastSourceMAC, FaultZeroSourceMAC, FaultBadVersion, FaultZeroPayloadLength, FaultBadLength,
-	FaultMulticastSource, FaultUnspecifiedDestination, FaultHopByHopNotFirst, FaultChainTooLong,
+	FaultMulticastSource, FaultInternalSource, FaultUnspecifiedDestination, FaultHopByHopNotFirst, FaultChainTooLong,
 }
 
 // gopacketICMPv6 is the ICMPv6 message that gopacket finds behind the first IPv6 header, nil if it finds none there.

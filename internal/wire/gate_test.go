@@ -119,6 +119,8 @@ func TestGates(t *testing.T) {
 		{"NS, :: to all nodes", edit(dadHex, to(group)), FaultNotSolicitedNode},
 		{"NS, :: to unicast", edit(dadHex, to(global)), FaultNotSolicitedNode},
 		{"NS, multicast source", edit(nsHex, from(group)), FaultMulticastSource},
+		{"NS, loopback source", edit(nsHex, from([16]byte{15: 1})), FaultInternalSource},
+		{"NS, mapped source", edit(nsHex, from([16]byte{10: 0xff, 11: 0xff, 12: 192, 14: 2, 15: 1})), FaultInternalSource},
 		{"NS, atomic fragment", plain(nsAtomicHex), FaultFragment},
 		{"NS, first fragment", set(57, 1)(plain(nsAtomicHex)), FaultFragment},
 		{"NS, later fragment", set(57, 8)(plain(nsAtomicHex)), FaultLaterFragment},

@@ -78,6 +78,15 @@ func (ip IPv6) Destination16() [16]byte { return [16]byte(ip[ipDst : ipDst+16]) 
 // address yet (RFC 4291 section 2.5.2).
 func (ip IPv6) SourceUnspecified() bool { return isUnspecified(ip[ipSrc:]) }
 
+// sourceInternal reports whether the source is ::1 or in ::ffff:0:0/96.
+func (ip IPv6) sourceInternal() bool {
+	if binary.BigEndian.Uint64(ip[ipSrc:]) != 0 {
+		return false
+	}
+	low := binary.BigEndian.Uint64(ip[ipSrc+8:])
+	return low == 1 || low>>32 == 0xffff
+}
+
 // SourceLinkLocal reports whether the source lies in fe80::/10 (RFC 4291 section 2.5.6).
 func (ip IPv6) SourceLinkLocal() bool { return ip[ipSrc] == 0xfe && ip[ipSrc+1]&0xc0 == 0x80 }
 
