@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net/netip"
 	"os"
@@ -24,6 +25,11 @@ func TestMain(m *testing.M) {
 func testMain(m *testing.M) int {
 	if lab.Available() != nil {
 		return m.Run() // each test says why it skips
+	}
+	// These tests wait for guests' timers most of the time.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	dir, err := os.MkdirTemp("", "dfly-e2e-")
 	if err != nil {

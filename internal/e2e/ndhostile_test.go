@@ -125,11 +125,10 @@ func (p *ndPlay) hostileSolicitations() (out []hostile) {
 	}
 	dropped("hop limit 254", "drop-nd-invalid", func(m *fixtures.Message) { m.HopLimit = 254 })
 	dropped("code 1", "drop-nd-invalid", func(m *fixtures.Message) { m.Code = 1 })
-	// To a switch, a first fragment and what ends within its first 8 octets have
-	// no ICMPv6 type.
-	dropped("first fragment", "drop-header-chain", func(m *fixtures.Message) { behind(m, layers.IPProtocolIPv6Fragment, 58, 0, 0, 1, 0, 0, 0, 1) })
+	dropped("first fragment", "drop-nd-invalid", func(m *fixtures.Message) { behind(m, layers.IPProtocolIPv6Fragment, 58, 0, 0, 1, 0, 0, 0, 1) })
 	punted("atomic fragment", reason.OfFault(wire.FaultFragment), func(m *fixtures.Message) { behind(m, layers.IPProtocolIPv6Fragment, 58, 0, 0, 0, 0, 0, 0, 1) })
 	punted("checksum", reason.OfFault(wire.FaultChecksum), func(m *fixtures.Message) { m.BadChecksum = true })
+	// To a switch, what ends within its first 8 octets has no ICMPv6 type.
 	dropped("shorter than 8 octets", "drop-header-chain", func(m *fixtures.Message) { m.Body = m.Body[:2] })
 	punted("option of length 0", reason.OfFault(wire.FaultOptionZeroLength), func(m *fixtures.Message) { m.Body[5] = 0 })
 	punted("option beyond the packet", reason.OfFault(wire.FaultOptionTruncated), func(m *fixtures.Message) { m.Body[5] = 2 })
@@ -161,7 +160,7 @@ func (p *ndPlay) hostileAdvertisements() (out []hostile) {
 	add("behind two headers", guard, func(m *fixtures.Message) { behind(m, 0, 60, 0, 1, 4, 0, 0, 0, 0, 58, 0, 1, 4, 0, 0, 0, 0) })
 	add("behind an unknown header", "drop-next-header", func(m *fixtures.Message) { behind(m, 253, 58, 0, 0, 0, 0, 0, 0, 0) })
 	add("atomic fragment", guard, func(m *fixtures.Message) { behind(m, 44, 58, 0, 0, 0, 0, 0, 0, 1) })
-	add("first fragment", "drop-header-chain", func(m *fixtures.Message) { behind(m, 44, 58, 0, 0, 1, 0, 0, 0, 1) })
+	add("first fragment", guard, func(m *fixtures.Message) { behind(m, 44, 58, 0, 0, 1, 0, 0, 0, 1) })
 	add("first fragment that ends in a header", "drop-header-chain", func(m *fixtures.Message) {
 		behind(m, 44, 60, 0, 0, 1, 0, 0, 0, 1, 58, 30, 1, 4, 0, 0, 0, 0)
 	})

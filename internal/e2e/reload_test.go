@@ -109,7 +109,7 @@ func TestWithdraw(t *testing.T) {
 		if err := d.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		d = serve(t, s)
+		serve(t, s)
 		out, err := vm1.Run("rdisc6", "-1", "-r", "3", "-w", "2000", "eth0")
 		if err != nil {
 			t.Fatal(err)

@@ -91,11 +91,19 @@ func TestSwitch(t *testing.T) {
 				ipv6("fe80::ff:fe00:11", "fe80::ff:fe00:12", 200), gopacket.Payload("must not arrive")))
 		})
 		t.Run("cut header chain", func(t *testing.T) {
-			// A first fragment (RFC 8200 section 4.5) whose Destination Options
-			// claim 88 octets of which 16 are there.
-			cut := append([]byte{60, 0, 0, 1, 0, 0, 0, 7, 58, 10}, "must not arrive"...)
-			p.ends(t, "drop-header-chain", frameOf(t, ethernet(t, mac1, mac2, layers.EthernetTypeIPv6),
-				ipv6("fe80::ff:fe00:11", "fe80::ff:fe00:12", layers.IPProtocolIPv6Fragment), gopacket.Payload(cut)))
+			// A fragment header is next header, 0, offset and M, identification
+			// (RFC 8200 section 4.5).
+			fragment := func(octets ...byte) []byte {
+				return frameOf(t, ethernet(t, mac1, mac2, layers.EthernetTypeIPv6),
+					ipv6("fe80::ff:fe00:11", "fe80::ff:fe00:12", layers.IPProtocolIPv6Fragment), gopacket.Payload(octets))
+			}
+			p.ends(t, "drop-header-chain",
+				// Destination Options that claim 88 octets, of which 17 are there.
+				fragment(append([]byte{60, 0, 0, 1, 0, 0, 0, 7, 58, 10}, "must not arrive"...)...),
+				// ICMPv6, of which nothing is there.
+				fragment(58, 0, 0, 1, 0, 0, 0, 8),
+				// What could complete it.
+				fragment(append([]byte{58, 0, 0, 8, 0, 0, 0, 8}, "must not arrive"...)...))
 		})
 		t.Run("a guest's RA and Redirect", p.dropsRouterMessages)
 		t.Run("networks are apart", p.networksApart)
