@@ -54,14 +54,15 @@ const (
 // Mistake is one thing wrong with a configuration.
 type Mistake struct {
 	// File is as it was given to Load, or found in the folder given.
-	File string
+	File string `json:"file"`
 	// Line and Column count from 1; 0 where the whole file is meant.
-	Line, Column int
+	Line   int `json:"line"`
+	Column int `json:"column"`
 	// Path is the key's, such as networks[0].subnets[1].prefix, with indexes
 	// into the file's own lists; "" for the file as a whole.
-	Path string
+	Path string `json:"path"`
 	// Message says what is wrong and what would be right.
-	Message string
+	Message string `json:"message"`
 }
 
 // String is `file:line:column: path: what is wrong; what would be right`.

@@ -65,18 +65,28 @@ func TestFlood(t *testing.T) {
 // returns the most megaflows there were.
 func victimAtWork(t *testing.T, s *stage.Stage, victim *lab.Guest) (most int) {
 	t.Helper()
-	for i := 0; i < 8; i++ {
-		if out, err := victim.Run("ndisc6", "-1", "-r", "1", "-w", "1000", "fe80::1", "eth0"); err != nil {
+	answered := 0
+	for i := range 8 {
+		if out, err := victim.Run("ndisc6", "-1", "-r", "3", "-w", "2000", "fe80::1", "eth0"); err != nil {
 			t.Errorf("ndisc6 %d: %v\n%s", i, err, out)
 		}
-		if out, err := victim.Run("ndisc6", "-1", "-r", "1", "-w", "1000", "fe80::ff:fe00:11", "eth0"); err != nil {
+		if out, err := victim.Run("ndisc6", "-1", "-r", "3", "-w", "2000", "fe80::ff:fe00:11", "eth0"); err != nil {
 			t.Errorf("ndisc6 for the attacker %d: %v\n%s", i, err, out)
 		}
-		out, err := victim.Run("ping", "-6", "-c", "10", "-i", "0.02", "-W", "2", "fe80::1%eth0")
-		if err != nil || !strings.Contains(out, " 0% packet loss") {
-			t.Errorf("ping %d: %v\n%s", i, err, out)
+		out, _ := victim.Run("ping", "-6", "-c", "10", "-i", "0.02", "-W", "10", "fe80::1%eth0")
+		m := pingCount.FindStringSubmatch(out)
+		if m == nil {
+			t.Fatalf("ping %d:\n%s", i, out)
 		}
+		n, _ := strconv.Atoi(m[1])
+		answered += n
 		most = max(most, megaflows(t, s))
+	}
+	// Where the machine has no time for ovs-vswitchd, that loses a few frames
+	// of everybody.
+	t.Logf("%d of 80 pings answered", answered)
+	if answered < 76 {
+		t.Errorf("%d of 80 pings answered", answered)
 	}
 	// Duplicate Address Detection: the attacker's address is refused, a free
 	// one is not.
@@ -103,6 +113,8 @@ func victimAtWork(t *testing.T, s *stage.Stage, victim *lab.Guest) (most int) {
 	}
 	return max(most, megaflows(t, s))
 }
+
+var pingCount = regexp.MustCompile(`(\d+) received`)
 
 var flowCount = regexp.MustCompile(`flows: (\d+)`)
 
