@@ -65,3 +65,20 @@ func BenchmarkDiff(b *testing.B) {
 	}
 	perFlow(b, len(want.Flows))
 }
+
+// BenchmarkFirstDiff makes the delta that fills an empty switch, as the first
+// install does.
+func BenchmarkFirstDiff(b *testing.B) {
+	for _, n := range []int{1_000, 5_000} {
+		b.Run(fmt.Sprintf("ports=%d", n), func(b *testing.B) {
+			want := Compile(build(bigSpec(n), nil), envs["ndext-pulse"])
+			b.ReportAllocs()
+			for b.Loop() {
+				if d := Diff(NewSet(), want); d.FlowMods() != len(want.Flows) {
+					b.Fatal("not every flow comes")
+				}
+			}
+			perFlow(b, len(want.Flows))
+		})
+	}
+}

@@ -30,23 +30,16 @@ func Compile(s *topology.Snapshot, env Env) *Set {
 // It is used by one goroutine.
 type Compiler struct {
 	env      Env
-	base     *piece
+	base     *Piece
 	networks map[uint16]compiled[*topology.Network]
 	ports    map[uint16]compiled[*topology.Port]
 }
 
-// compiled is a piece and the part of the snapshot it was made from. Parts
+// compiled is a Piece and the part of the snapshot it was made from. Parts
 // never change, so the same pointer means the same piece.
 type compiled[T any] struct {
 	from T
-	*piece
-}
-
-// piece is what one part of the topology needs of the switch.
-type piece struct {
-	flows  []Flow
-	groups []Group
-	meters []Meter
+	*Piece
 }
 
 // NewCompiler returns a Compiler that has seen no snapshot.
@@ -56,9 +49,9 @@ func NewCompiler(env Env) *Compiler {
 		networks: map[uint16]compiled[*topology.Network]{},
 		ports:    map[uint16]compiled[*topology.Port]{},
 	}
-	b := builder{env: env, piece: &piece{}}
+	b := builder{env: env, Piece: &Piece{}}
 	b.baseFlows()
-	c.base = b.piece
+	c.base = b.Piece
 	return c
 }
 
@@ -86,42 +79,42 @@ func (c *Compiler) Update(s *topology.Snapshot) *Pieces {
 }
 
 func (c *Compiler) pieces() *Pieces {
-	out := &Pieces{list: make(map[PieceID]*piece, 1+len(c.networks)+len(c.ports))}
+	out := &Pieces{list: make(map[PieceID]*Piece, 1+len(c.networks)+len(c.ports))}
 	out.list[PieceID{}] = c.base
 	for key, n := range c.networks {
-		out.list[PieceID{'n', key}] = n.piece
+		out.list[PieceID{'n', key}] = n.Piece
 	}
 	for key, p := range c.ports {
-		out.list[PieceID{'p', key}] = p.piece
+		out.list[PieceID{'p', key}] = p.Piece
 	}
 	return out
 }
 
-func (c *Compiler) network(n *topology.Network) *piece {
-	b := builder{env: c.env, piece: &piece{}, object: uint32(n.Key)}
+func (c *Compiler) network(n *topology.Network) *Piece {
+	b := builder{env: c.env, Piece: &Piece{}, object: uint32(n.Key)}
 	b.networkNDFlows(n)
 	b.networkEchoFlows(n)
 	b.networkSwitchFlows(n)
-	return b.piece
+	return b.Piece
 }
 
-func (c *Compiler) port(p *topology.Port) *piece {
-	b := builder{env: c.env, piece: &piece{}, object: uint32(p.Key)}
+func (c *Compiler) port(p *topology.Port) *Piece {
+	b := builder{env: c.env, Piece: &Piece{}, object: uint32(p.Key)}
 	if p.OFPort == 0 {
-		return b.piece
+		return b.Piece
 	}
 	b.portClassifyFlows(p)
 	b.portGateFlows(p)
 	b.portNDFlows(p)
 	b.portEchoFlows(p)
 	b.portSwitchFlows(p)
-	return b.piece
+	return b.Piece
 }
 
 // builder collects the flows of one piece.
 type builder struct {
 	env Env
-	*piece
+	*Piece
 	// object is the key the cookies of the piece carry.
 	object uint32
 }

@@ -52,8 +52,33 @@ func (d *Delta) GroupMods() int {
 // it reads the same: Open vSwitch ties flows to meters when the flow comes in.
 func Diff(have, want *Set) Delta {
 	var d Delta
-	d.meters(have.Meters, want.Meters)
-	d.groups(have.Groups, want.Groups)
+	d.missing(have, want)
+	d.surplus(have, want)
+	d.sort()
+	return d
+}
+
+// Missing is the part of Diff that brings what want has: nothing goes but
+// buckets of groups that change. It looks only at what want holds, so that a
+// small part of a large have costs little.
+func Missing(have, want *Set) Delta {
+	var d Delta
+	d.missing(have, want)
+	d.sort()
+	return d
+}
+
+// Surplus is the rest of Diff: what have holds and want does not goes.
+func Surplus(have, want *Set) Delta {
+	var d Delta
+	d.surplus(have, want)
+	d.sort()
+	return d
+}
+
+func (d *Delta) missing(have, want *Set) {
+	d.missingMeters(have.Meters, want.Meters)
+	d.missingGroups(have.Groups, want.Groups)
 	missing := map[uint32]bool{}
 	for _, m := range d.AddMeters {
 		missing[m.ID] = true
@@ -64,13 +89,24 @@ func Diff(have, want *Set) Delta {
 			d.AddFlows = append(d.AddFlows, *w)
 		}
 	}
+}
+
+func (d *Delta) surplus(have, want *Set) {
+	for id := range have.Meters {
+		if _, ok := want.Meters[id]; !ok {
+			d.DelMeters = append(d.DelMeters, id)
+		}
+	}
+	for id := range have.Groups {
+		if _, ok := want.Groups[id]; !ok {
+			d.DelGroups = append(d.DelGroups, id)
+		}
+	}
 	for key, h := range have.Flows {
 		if _, ok := want.Flows[key]; !ok {
 			d.DelFlows = append(d.DelFlows, *h)
 		}
 	}
-	d.sort()
-	return d
 }
 
 // DiffPieces is Diff of two results of one Compiler: it looks only into pieces
@@ -105,7 +141,7 @@ func usesMeter(f *Flow, missing map[uint32]bool) bool {
 	return false
 }
 
-func (d *Delta) meters(have, want map[uint32]Meter) {
+func (d *Delta) missingMeters(have, want map[uint32]Meter) {
 	for id, w := range want {
 		h, ok := have[id]
 		switch {
@@ -115,14 +151,9 @@ func (d *Delta) meters(have, want map[uint32]Meter) {
 			d.ModMeters = append(d.ModMeters, w)
 		}
 	}
-	for id := range have {
-		if _, ok := want[id]; !ok {
-			d.DelMeters = append(d.DelMeters, id)
-		}
-	}
 }
 
-func (d *Delta) groups(have, want map[uint32]*Group) {
+func (d *Delta) missingGroups(have, want map[uint32]*Group) {
 	for id, w := range want {
 		h, ok := have[id]
 		switch {
@@ -133,11 +164,6 @@ func (d *Delta) groups(have, want map[uint32]*Group) {
 			d.ModGroups = append(d.ModGroups, *w)
 		default:
 			d.buckets(h, w)
-		}
-	}
-	for id := range have {
-		if _, ok := want[id]; !ok {
-			d.DelGroups = append(d.DelGroups, id)
 		}
 	}
 }

@@ -234,6 +234,11 @@ func TestDeltaLeadsToWanted(t *testing.T) {
 			if same := sw.text() == holding(fresh).text(); whole.Empty() != same {
 				t.Fatalf("empty delta: %v, same sets: %v", whole.Empty(), same)
 			}
+			halves, gone := Missing(sw.Set, fresh), Surplus(sw.Set, fresh)
+			halves.DelFlows, halves.DelGroups, halves.DelMeters = gone.DelFlows, gone.DelGroups, gone.DelMeters
+			if diff := gocmp.Diff(whole, halves); diff != "" || gone.Mods() != len(gone.DelFlows)+len(gone.DelGroups)+len(gone.DelMeters) {
+				t.Fatalf("what is missing and what is too much are not the whole:\n%s", diff)
+			}
 			if err := sw.apply(d); err != nil {
 				t.Fatal(err)
 			}

@@ -8,10 +8,6 @@ import (
 	"damselfly/internal/wire"
 )
 
-// echoHopLimit is the hop limit of Echo Replies, the default of RFC 1700 that
-// guests expect.
-const echoHopLimit = 64
-
 // Priorities of the echo tables.
 const (
 	echoBad    = 300
@@ -46,9 +42,9 @@ func (b *builder) networkEchoFlows(n *topology.Network) {
 	b.add(TableServices, serviceEcho, RoleEcho, echoRequest().On(n.Key).Dst(wire.AllNodes),
 		Resubmit{TableSwitch}, Resubmit{TableEcho})
 	for _, a := range n.Router.All() {
-		b.add(TableServices, serviceEcho, RoleEcho, echoRequest().On(n.Key).Dst(a), Resubmit{TableEcho})
+		b.add(TableServices, serviceEcho, RoleEcho, echoRequest().On(n.Key).EthDst(n.Router.MAC).Dst(a), Resubmit{TableEcho})
 		b.add(TableEchoReply, echoAnswer, RoleEchoAnswer, echoRequest().On(n.Key).Dst(a),
-			append(answerHeaders(a, n.Router.MAC, echoHopLimit),
+			append(answerHeaders(a, n.Router.MAC, wire.DefaultHopLimit),
 				Load(ICMPv6Type, U8(wire.TypeEchoReply)), Output{ToInPort})...)
 	}
 }

@@ -125,17 +125,6 @@ func (f Field) Info() FieldInfo { return fieldInfo[f] }
 // String returns the field's name as ovs-ofctl writes it.
 func (f Field) String() string { return fieldInfo[f].Name }
 
-// FieldByHeader returns the field whose OXM header is h with the mask bit and
-// the doubled length taken off; ok is false for fields we do not use.
-func FieldByHeader(h uint32) (f Field, ok bool) {
-	for f := range Fields {
-		if fieldInfo[f].Header == h {
-			return f, true
-		}
-	}
-	return 0, false
-}
-
 // Value is the value or mask of a field: its octets in network order at the
 // start, zeros behind.
 type Value [16]byte

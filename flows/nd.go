@@ -64,8 +64,10 @@ func (b *builder) baseNDFlows() {
 // flagFlows mark the advertisements of who claims no router (RFC 4861 section
 // 4.4). Open vSwitch matches the word of flags and reserved bits as a whole, so
 // each value that a host sends has a flow; what is left is Damselfly's to judge.
-// A datapath that can't see the word lets all pass: the flag says no more than
-// that this neighbour forwards, which makes nobody send anything to it.
+// A datapath that can't see the word lets all pass: the flag marks this
+// neighbour a router in the cache of who hears it, and a host that sees it go
+// from 1 to 0 drops that default router (RFC 4861 section 7.2.5), which a guest
+// that is none never was.
 func (b *builder) flagFlows(na Match) {
 	mark := []Action{LoadBits(regND, ndNoRouter, ndNoRouter), Resubmit{TableNDTarget}}
 	if b.env.NDExt {
@@ -112,7 +114,8 @@ func (b *builder) portNDFlows(p *topology.Port) {
 			LoadBits(regND, ndOwnSource|ndOnLinkSource, ndOwnSource|ndOnLinkSource), Resubmit{TableNDOptions})
 		b.forwardFlows(p, a)
 		if b.env.NDExt {
-			// RFC 4862 section 5.4.3: who asks for its own address is never answered.
+			// An answer to one's own probe makes one give the address up (RFC 4862
+			// section 5.4.4): who asks for its own address is never answered.
 			b.add(TableNDTarget, ndOwner, RolePunt,
 				Match{}.ND(wire.TypeNeighborSolicit).From(p.Key).With(NDTarget, Addr(a)), ToGroup{b.group(groupPunt)})
 			b.answerFlow(p.Network.Key, a, topology.Owner{Port: p, MAC: p.MAC, Router: p.Router}, true)

@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
@@ -21,95 +22,41 @@ func NewSet() *Set {
 	return &Set{Flows: map[Key]*Flow{}, Groups: map[uint32]*Group{}, Meters: map[uint32]Meter{}}
 }
 
-// Pieces is a Set still in the parts it was compiled in, so that two of them
-// can be compared part by part.
-type Pieces struct{ list map[PieceID]*piece }
-
-// PieceID names the part of the topology a piece stands for.
-type PieceID struct {
-	kind byte // 0 for the base, n for a network, p for a port
-	key  uint16
-}
-
-// String is the part's kind and key, as cookies carry it.
-func (id PieceID) String() string {
-	switch id.kind {
-	case 'n':
-		return fmt.Sprintf("network with key %d", id.key)
-	case 'p':
-		return fmt.Sprintf("port with key %d", id.key)
-	}
-	return "all ports"
-}
-
-// Set returns the pieces as one Set.
-func (p *Pieces) Set() *Set {
-	s := NewSet()
-	for _, k := range p.list {
-		s.addPiece(k)
-	}
-	return s
-}
-
-// Flows returns the number of flows.
-func (p *Pieces) Flows() (n int) {
-	for _, k := range p.list {
-		n += len(k.flows)
-	}
-	return n
-}
-
-// Each yields the pieces as Sets, that of all ports and networks first, then
-// networks, which ports refer to.
-func (p *Pieces) Each(yield func(PieceID, *Set) bool) {
-	ids := slices.SortedFunc(maps.Keys(p.list), func(a, b PieceID) int {
-		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.key, b.key))
-	})
-	for _, id := range ids {
-		s := NewSet()
-		s.addPiece(p.list[id])
-		if !yield(id, s) {
-			return
-		}
-	}
-}
-
-// Without returns the pieces but for some.
-func (p *Pieces) Without(ids []PieceID) *Pieces {
-	list := maps.Clone(p.list)
-	for _, id := range ids {
-		delete(list, id)
-	}
-	return &Pieces{list: list}
-}
-
-func (s *Set) addPiece(p *piece) {
-	for i := range p.flows {
-		s.Flows[p.flows[i].Key()] = &p.flows[i]
-	}
-	for i := range p.groups {
-		s.Groups[p.groups[i].ID] = &p.groups[i]
-	}
-	for _, m := range p.meters {
-		s.Meters[m.ID] = m
-	}
-}
-
-// Sorted returns the flows by table, falling priority and match.
+// Sorted returns the flows by table, falling priority and the text of the
+// match, for people.
 func (s *Set) Sorted() []*Flow {
+	text := make(map[*Flow]string, len(s.Flows))
+	for _, f := range s.Flows {
+		text[f] = f.Match.String()
+	}
 	out := slices.Collect(maps.Values(s.Flows))
-	slices.SortFunc(out, compareFlows)
+	slices.SortFunc(out, func(a, b *Flow) int {
+		return cmp.Or(compareRank(a, b), cmp.Compare(text[a], text[b]))
+	})
 	return out
 }
 
+// compareFlows orders flows by table, falling priority and the octets of the
+// match: the same every time and cheap.
 func compareFlows(a, b *Flow) int {
-	if a.Table != b.Table {
-		return int(a.Table) - int(b.Table)
+	if c := compareRank(a, b); c != 0 {
+		return c
 	}
-	if a.Priority != b.Priority {
-		return int(b.Priority) - int(a.Priority)
+	return slices.CompareFunc(a.Match, b.Match, compareFields)
+}
+
+func compareRank(a, b *Flow) int {
+	return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(b.Priority, a.Priority))
+}
+
+func compareFields(a, b FieldMatch) int {
+	if a.Field != b.Field {
+		return cmp.Compare(a.Field, b.Field)
 	}
-	return strings.Compare(a.Match.String(), b.Match.String())
+	if a.Value != b.Value {
+		return bytes.Compare(a.Value[:], b.Value[:])
+	}
+	return bytes.Compare(a.Mask[:], b.Mask[:])
 }
 
 // String renders the whole set, meters and groups first, a line each.

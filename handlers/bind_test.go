@@ -42,6 +42,17 @@ func TestBindLoadsOncePerBatch(t *testing.T) {
 	}
 }
 
+// TestNoSnapshot: frames that come before there is a topology end by name.
+func TestNoSnapshot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	f := w.frame(&w.Asker, solicitation(&w.Asker, w.Asker.LinkLocal).Bytes())
+	r := pipeline.NewReplies(0)
+	if why := handlers.Dispatch(nil, now, &f, r); why != reason.UnknownPort || len(r.List()) != 0 {
+		t.Errorf("got %s and %d replies, want unknown-port and none", handlers.ReasonName(why), len(r.List()))
+	}
+}
+
 // TestBindKeepsPanicsToTheirFrame breaks a network so that one kind of frame
 // makes its handler panic.
 func TestBindKeepsPanicsToTheirFrame(t *testing.T) {

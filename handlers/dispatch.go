@@ -15,7 +15,8 @@ import (
 
 // Dispatch decides one frame at a time now in the topology s: it adds the
 // replies to r and returns the frame's reason. It keeps nothing of the frame.
-// What is in the frame decides, never its punt class.
+// What is in the frame decides, never its punt class. Before there is a
+// topology, s is nil: flows of an earlier run may punt already.
 func Dispatch(s *topology.Snapshot, now time.Time, f *pipeline.Frame, r *pipeline.Replies) pipeline.Reason {
 	var p packet.Packet
 	if why := locate(s, f, &p); why != 0 {
@@ -48,6 +49,9 @@ func Dispatch(s *topology.Snapshot, now time.Time, f *pipeline.Frame, r *pipelin
 // locate finds the frame's port and network. A frame may have been punted by
 // flows of an older snapshot, so what it names need not exist any more.
 func locate(s *topology.Snapshot, f *pipeline.Frame, p *packet.Packet) pipeline.Reason {
+	if s == nil {
+		return reason.UnknownPort
+	}
 	p.Frame = *f
 	p.Port = s.Port(f.Port)
 	if p.Port == nil || p.Port.Network == nil || f.InPort == 0 {

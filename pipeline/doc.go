@@ -17,5 +17,7 @@
 //
 // Stop: the context ends; each worker's Source is closed, which ends its pending
 // read; the worker finishes the batch it holds, writes its replies and returns;
-// Run returns when the last has. Sinks are closed by their owner afterwards.
+// Run returns when the last has. Sinks are closed by their owner afterwards; what
+// is Source and Sink in one closes itself when its ReadFrames returns io.EOF,
+// for by then its worker has written all its replies.
 package pipeline

@@ -45,7 +45,7 @@ type Source interface {
 	// len(batch) of them and returns their number. The frames are valid until
 	// the next call. It returns io.EOF after Close.
 	ReadFrames(batch []Frame) (int, error)
-	// Close ends a pending ReadFrames.
+	// Close ends a pending ReadFrames, from another goroutine and without waiting.
 	Close() error
 }
 

@@ -122,8 +122,7 @@ func (w *worker) run() error {
 // serve takes one batch from limit to counters.
 func (w *worker) serve(batch []Frame) {
 	start := w.c.Now()
-	w.stats.known(batch)
-	kept := w.limit(batch, start)
+	kept := w.admit(batch, start)
 	if len(kept) == 0 {
 		return
 	}
@@ -141,21 +140,29 @@ func (w *worker) serve(batch []Frame) {
 	w.replies.Reset()
 }
 
-// limit moves the frames within their port's budget to the front and counts the others.
-func (w *worker) limit(batch []Frame, now time.Time) []Frame {
-	if w.c.Limit == nil {
-		return batch
+// admit moves the frames within their port's budget to the front and counts the
+// others. A class that there are no counters for is taken off its frame.
+func (w *worker) admit(batch []Frame, now time.Time) []Frame {
+	limited := w.c.Limit != nil
+	if limited {
+		w.budgets.refresh(w.c)
 	}
-	w.budgets.refresh(w.c)
-	kept := batch[:0]
-	for _, f := range batch {
-		if w.budgets.take(w.c, f.Port, f.Class, now) {
-			kept = append(kept, f)
-		} else {
-			w.stats.add(f.Port, f.Class, OverLimit)
+	kept := 0
+	for i := range batch {
+		f := &batch[i]
+		if !w.stats.known(f.Class) {
+			f.Class = 0
 		}
+		if limited && !w.budgets.take(w.c, f.Port, f.Class, now) {
+			w.stats.add(f.Port, f.Class, OverLimit)
+			continue
+		}
+		if kept != i {
+			batch[kept] = *f
+		}
+		kept++
 	}
-	return kept
+	return batch[:kept]
 }
 
 // flush writes the batch's replies and reports the first failure of a run.

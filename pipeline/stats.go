@@ -114,14 +114,8 @@ func (s *Stats) Latency() (l Latency) {
 	return l
 }
 
-// known takes the classes that there are no counters for off the frames.
-func (s *shard) known(batch []Frame) {
-	for i := range batch {
-		if int(batch[i].Class) >= s.classes {
-			batch[i].Class = 0
-		}
-	}
-}
+// known reports whether there are counters for a class.
+func (s *shard) known(class uint8) bool { return int(class) < s.classes }
 
 // add counts one frame of a known class. The worker is the only writer, so a
 // load and a store suffice where a locked add would cost more. A reason that

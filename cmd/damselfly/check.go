@@ -21,7 +21,7 @@ func (c *checkCmd) Run(e *env) error {
 		return err
 	}
 	if e.json {
-		if err := printJSON(e.out, map[string]any{"valid": err == nil, "mistakes": mistakes}); err != nil {
+		if err := printJSON(e.out, map[string]any{"valid": err == nil, "mistakes": append(config.Mistakes{}, mistakes...)}); err != nil {
 			return err
 		}
 	} else if err != nil {

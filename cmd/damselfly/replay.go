@@ -25,6 +25,9 @@ func (c *replayCmd) Run(e *env) error {
 		return err
 	}
 	defer in.Close()
+	if same(c.In, c.Out) {
+		return fmt.Errorf("%s: the replies would be written over the capture they answer; name another file", c.Out)
+	}
 	out, err := os.Create(c.Out)
 	if err != nil {
 		return err
@@ -44,4 +47,11 @@ func (c *replayCmd) Run(e *env) error {
 		return fmt.Errorf("%s: %w", c.In, failed)
 	}
 	return err
+}
+
+// same reports whether two paths lead to one file.
+func same(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
 }

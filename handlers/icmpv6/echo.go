@@ -12,10 +12,6 @@ import (
 	"damselfly/pipeline"
 )
 
-// HopLimit is the hop limit of echo replies, what Linux sends with; flows that
-// answer echo requests set the same.
-const HopLimit = 64
-
 // Echo answers an echo request to an address of the router, to all nodes or to
 // all routers (RFC 4443 section 4.2). Identifier, sequence number and data go
 // back as they came; flow label and traffic class are 0.
@@ -47,7 +43,7 @@ func Echo(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 		DestinationMAC: p.Ethernet.Source(),
 		Source:         from,
 		Destination:    p.IPv6.Source(),
-		HopLimit:       HopLimit,
+		HopLimit:       wire.DefaultHopLimit,
 	}
 	wire.PutEchoReply(r.Back(&p.Frame, wire.HeadersLen+len(request)), &h, &p.Packet, request)
 	return reason.Answered

@@ -26,7 +26,8 @@ func Advertise(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	if owner, known := p.Network.Owner(na.Target()); known && !p.Owns(owner) {
 		return reason.ForgedTarget
 	}
-	// Hosts keep a list of who is a router by this flag alone (RFC 4861
+	// The R flag marks the neighbour a router in the cache of who hears it; a
+	// host that sees it go from 1 to 0 drops that default router (RFC 4861
 	// section 7.2.5).
 	if na.Flags()&wire.FlagRouter != 0 && !p.Port.Router {
 		return reason.ForgedRouterFlag

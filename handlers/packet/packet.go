@@ -13,11 +13,12 @@ import (
 )
 
 // Packet is one punted frame, cut into views, with its place in the topology.
-// It borrows the frame and the snapshot for one call and is used again for the
-// next frame: handlers keep nothing of it.
+// It borrows the frame's octets and the snapshot for one call: handlers keep
+// nothing of it.
 type Packet struct {
 	wire.Packet
-	// Frame is what the switch said of the frame; Network is never 0 here.
+	// Frame is what the switch said of the frame. Network is never 0 here: where
+	// the switch did not say, it is the port's.
 	Frame pipeline.Frame
 	// Port is where the frame came in, Network the network it belongs to; neither is nil.
 	Port    *topology.Port

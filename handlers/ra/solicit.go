@@ -35,10 +35,21 @@ func Solicit(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 			return reason.Misdirected
 		}
 	}
+	// "In all cases, Router Advertisements sent in response to a Router
+	// Solicitation MUST be delayed by a random time between 0 and
+	// MAX_RA_DELAY_TIME seconds" (RFC 4861 section 6.2.6), so that the routers of
+	// a link do not all answer at once. This link has one router and the answer
+	// reaches one guest, so there is nothing to collide with: it leaves at once.
+	//
+	// "In addition, consecutive Router Advertisements sent to the all-nodes
+	// multicast address MUST be rate limited to no more than one advertisement
+	// every MIN_DELAY_BETWEEN_RAS seconds" (same section), which spares the other
+	// hosts. An answer to a source without an address goes to all nodes, but
+	// leaves by the port that asked alone, no more often than the port's limit
+	// of RS. What all guests hear, the owner of the timers sends, at that distance.
 	h := headers(n.Router.MAC, n.Router.LinkLocal)
 	// Unicast wakes nobody else up (RFC 7772 section 5.1) and is allowed for a
-	// source that has an address (RFC 4861 section 6.2.6). One without is
-	// answered to all nodes, but out of its own port only.
+	// source that has an address (RFC 4861 section 6.2.6).
 	if !p.IPv6.SourceUnspecified() {
 		h.DestinationMAC, h.Destination = p.Ethernet.Source(), p.IPv6.Source()
 	}

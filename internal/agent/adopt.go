@@ -38,8 +38,13 @@ func (a *Agent) meet(ctx context.Context) (ovsdb.View, error) {
 		return view, err
 	}
 	var held *bridge.Held
+	var tooOld error
 	err = a.await(ctx, func() error {
 		c, err := openflow.Dial(ctx, "unix:"+view.ManagementSocket(), openflow.Options{Log: a.log})
+		if errors.Is(err, openflow.ErrVersion) {
+			tooOld = err // no use in waiting
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -47,7 +52,7 @@ func (a *Agent) meet(ctx context.Context) (ovsdb.View, error) {
 		held, err = bridge.Dump(ctx, c, a.ids)
 		return err
 	})
-	if err != nil {
+	if err = errors.Join(err, tooOld); err != nil {
 		return view, err
 	}
 	return view, a.judge(bridge.Objections(view, held, settings(view.BridgeName), pulse.Name(view.BridgeName)))

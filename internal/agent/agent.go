@@ -2,8 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -21,7 +19,6 @@ import (
 	"damselfly/internal/config"
 	"damselfly/internal/openflow"
 	"damselfly/internal/ovsdb"
-	"damselfly/internal/pulse"
 	"damselfly/internal/punt"
 	"damselfly/internal/store"
 	"damselfly/internal/timers"
@@ -64,6 +61,13 @@ type Agent struct {
 	// generation counts the snapshots published, for the limits.
 	generation atomic.Uint64
 
+	// hup receives SIGHUP.
+	hup chan os.Signal
+	// started is the configuration at the start; what it fixed stays.
+	started *config.Config
+	// reloading lets one reload happen at a time.
+	reloading sync.Mutex
+
 	// state belongs to the goroutine of reconcile.
 	state state
 
@@ -86,10 +90,11 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	a := &Agent{
-		o: o, log: o.Log, config: cfg, ring: make(chan struct{}, 1),
+		o: o, log: o.Log, config: cfg, started: cfg, ring: make(chan struct{}, 1), hup: make(chan os.Signal, 1),
 		ids:   bridge.IDs{FirstGroup: cfg.IDs.Groups, FirstMeter: cfg.IDs.Meters},
 		stats: pipeline.NewStats(punt.Lanes, int(punt.Classes), reason.Count),
 	}
+	defer a.listenForHUP()()
 	if a.store, err = store.Open(cfg.State, a.log); err != nil {
 		return err
 	}
@@ -99,13 +104,18 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer a.db.Close()
 	if o.Capture != "" {
-		if a.tap, err = capture.Start(o.Capture, capture.Config{Reason: handlers.ReasonName, Log: a.log}); err != nil {
+		if a.tap, err = capture.Start(o.Capture, capture.Config{
+			Reason: handlers.ReasonName, Port: a.portName, MaxSize: MaxCapture, Log: a.log,
+		}); err != nil {
 			return err
 		}
 		defer a.closeCapture()
 	}
 	view, err := a.meet(ctx)
-	if err != nil || ctx.Err() != nil {
+	if ctx.Err() != nil {
+		return nil // asked to stop before there was anything to serve
+	}
+	if err != nil {
 		return err
 	}
 	defer a.lock.Release()
@@ -136,33 +146,48 @@ func (a *Agent) serve(ctx context.Context, view ovsdb.View) error {
 		return err
 	}
 
-	lanesCtx, stopLanes := context.WithCancel(context.WithoutCancel(ctx))
+	// The parts outlive ctx: they stop after the pulse and the lanes.
+	running := context.WithoutCancel(ctx)
+	lanesCtx, stopLanes := context.WithCancel(running)
 	lanesDone := make(chan error, 1)
 	go func() { lanesDone <- a.runLanes(lanesCtx) }()
+	stopParts := a.startParts(running, target, api)
 
+	a.log.Info("serving", "bridge", view.BridgeName, "config", a.o.Config)
+	err, lanesEnded := a.reconcileLoop(ctx, lanesDone)
+	a.state.closePulse(a.log)
+	stopLanes()
+	if !lanesEnded {
+		err = <-lanesDone
+	}
+	stopParts()
+	a.log.Info("stopped; flows stay and guests answer each other", "bridge", view.BridgeName)
+	return err
+}
+
+// startParts starts what runs beside lanes and reconciling; stop ends them and
+// waits for them.
+func (a *Agent) startParts(ctx context.Context, target string, api *api) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
 	var parts sync.WaitGroup
-	run := func(part func(context.Context) error) {
+	for name, part := range map[string]func(context.Context) error{
+		"advertising":       a.owner.Run,
+		"memory":            a.memory.Run,
+		"configuration":     a.watchConfig,
+		"database watch":    a.watchDatabase,
+		"bridge connection": func(ctx context.Context) error { return a.maintain(ctx, target) },
+		"api":               api.serve,
+	} {
 		parts.Go(func() {
-			if err := part(ctx); err != nil && !errors.Is(err, context.Canceled) {
-				a.log.Error("a part of Damselfly stopped", "error", err)
+			if err := part(ctx); err != nil && ctx.Err() == nil {
+				a.log.Error("a part of Damselfly stopped; restart it to have that back", "part", name, "error", err)
 			}
 		})
 	}
-	run(a.owner.Run)
-	run(a.memory.Run)
-	run(a.watchConfig)
-	run(a.watchDatabase)
-	run(func(ctx context.Context) error { return a.maintain(ctx, target) })
-	run(api.serve)
-	a.log.Info("serving", "bridge", view.BridgeName, "config", a.o.Config)
-	a.reconcileLoop(ctx)
-
-	a.state.closePulse(a.log)
-	stopLanes()
-	err = <-lanesDone
-	parts.Wait()
-	a.log.Info("stopped; flows stay and guests answer each other", "bridge", view.BridgeName)
-	return err
+	return func() {
+		cancel()
+		parts.Wait()
+	}
 }
 
 // closeCapture ends the capture once nothing is added to it any more.
@@ -194,43 +219,19 @@ func (a *Agent) runLanes(ctx context.Context) error {
 
 // limit gives the pipeline a port's budget for a class.
 func (a *Agent) limit(port uint16, class uint8) pipeline.Limit {
+	// Flows of an earlier run may punt before there is a snapshot, or for a port
+	// that is gone: a few such frames, so that they are counted as what they are.
+	stray := pipeline.Limit{Rate: 10, Burst: 20}
 	snap := a.snapshot.Load()
 	if snap == nil {
-		return pipeline.Limit{} // flows of an earlier run punt before there is anything to answer by
+		return stray
 	}
 	p := snap.Port(port)
 	if p == nil || int(class) >= len(p.Limits) {
-		return pipeline.Limit{}
+		return stray
 	}
 	l := p.Limits[class]
 	return pipeline.Limit{Rate: l.Rate, Burst: l.Burst, Unlimited: l == topology.Unlimited}
-}
-
-// sink sends what the timers' owner makes through whatever connection there is.
-type sink struct{ a *Agent }
-
-var errNoConn = errors.New("no connection to the bridge")
-
-// WriteReplies implements pipeline.Sink.
-func (s sink) WriteReplies(r *pipeline.Replies) error {
-	c := s.a.connection()
-	if c == nil {
-		return errNoConn
-	}
-	return c.WriteReplies(r)
-}
-
-func (a *Agent) connection() *openflow.Conn {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.conn
-}
-
-func (a *Agent) setConnection(c *openflow.Conn) {
-	a.mu.Lock()
-	a.conn = c
-	a.mu.Unlock()
-	a.changed()
 }
 
 func (a *Agent) said(network string, linkLocal netip.Addr) {
@@ -246,94 +247,6 @@ func (a *Agent) changed() {
 	}
 }
 
-// maintain keeps a connection for changes and dumps.
-func (a *Agent) maintain(ctx context.Context, target string) error {
-	reported := false
-	dial := func(ctx context.Context) (*openflow.Conn, error) {
-		return openflow.Dial(ctx, target, openflow.Options{Log: a.log})
-	}
-	use := func(ctx context.Context, c *openflow.Conn) error {
-		reported = false
-		a.log.Info("connected to the bridge", "target", target)
-		a.setConnection(c)
-		defer a.setConnection(nil)
-		select {
-		case <-c.Done():
-			return c.Err()
-		case <-ctx.Done():
-			return nil
-		}
-	}
-	return openflow.Maintain(ctx, dial, use, func(err error) {
-		if !reported {
-			reported = true
-			a.log.Warn("no connection to the bridge, trying on", "error", err)
-		}
-	})
-}
-
-// watchConfig takes over a changed configuration, on SIGHUP and when its files
-// change; a wrong one changes nothing.
-func (a *Agent) watchConfig(ctx context.Context) error {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
-	watched := make(chan error, 1)
-	go func() { watched <- config.Watch(ctx, a.o.Config, a.reload) }()
-	for {
-		select {
-		case err := <-watched:
-			if ctx.Err() != nil {
-				return nil
-			}
-			a.log.Error("the configuration is not watched any more; SIGHUP still reloads it", "error", err)
-		case <-hup:
-			a.reload(config.Load(a.o.Config))
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// reload puts a configuration that was read anew in force.
-func (a *Agent) reload(cfg *config.Config, err error) {
-	if err != nil {
-		a.log.Error("the changed configuration is wrong, the old one stays in force", "mistakes", err)
-		a.note(func(s *Status) { s.ConfigError = err.Error() })
-		return
-	}
-	a.mu.Lock()
-	old := a.config
-	a.config = cfg
-	a.status.ConfigError = ""
-	a.mu.Unlock()
-	if fixed := fixedChanges(old, cfg); len(fixed) > 0 {
-		a.log.Warn("these settings are read at the start only; restart to change them", "settings", fixed)
-	}
-	a.log.Info("configuration reloaded", "config", a.o.Config)
-	a.changed()
-}
-
-// fixedChanges names the settings that differ and that a running Damselfly
-// can't change.
-func fixedChanges(old, cfg *config.Config) (names []string) {
-	for _, s := range []struct {
-		name string
-		same bool
-	}{
-		{"bridge", old.Bridge == cfg.Bridge},
-		{"state", old.State == cfg.State},
-		{"api", old.API == cfg.API},
-		{"punt", old.Punt == cfg.Punt},
-		{"ids", old.IDs == cfg.IDs},
-	} {
-		if !s.same {
-			names = append(names, s.name)
-		}
-	}
-	return names
-}
-
 // watchDatabase rings whenever the database's view changed.
 func (a *Agent) watchDatabase(ctx context.Context) error {
 	for {
@@ -346,27 +259,17 @@ func (a *Agent) watchDatabase(ctx context.Context) error {
 	}
 }
 
-// closePulse lets the pulse fall: from here on the switch serves alone.
-func (s *state) closePulse(log *slog.Logger) {
-	if s.pulse == nil {
-		return
-	}
-	if err := s.pulse.Close(); err != nil {
-		log.Warn("closing the pulse port", "error", err)
-	}
-	s.pulse = nil
-}
+// MaxCapture is the most octets a capture file may have.
+const MaxCapture = 1 << 30
 
-// openPulse raises the pulse; without the right to it, punts simply have
-// nowhere to go while Damselfly is away.
-func (s *state) openPulse(name string) error {
-	if s.pulse != nil {
-		return nil
+// portName names a port of the switch in a capture.
+func (a *Agent) portName(number uint32) string {
+	if snap := a.snapshot.Load(); snap != nil {
+		for _, p := range snap.Ports {
+			if p.OFPort == number {
+				return p.Name
+			}
+		}
 	}
-	tap, err := pulse.Open(name)
-	if err != nil {
-		return fmt.Errorf("opening the pulse port %s: %w", name, err)
-	}
-	s.pulse = tap
-	return nil
+	return ""
 }

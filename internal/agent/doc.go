@@ -2,9 +2,13 @@
 // with the configuration, the database and the bridge.
 //
 //	agent.go      the parts, in which order they start and stop
+//	connection.go the connection that changes and dumps go over
+//	reload.go     a changed configuration
+//	pulse.go      the port that tells the switch of our death
 //	reconcile.go  what is wanted and known -> snapshot -> bridge, whenever anything changed
 //	inputs.go     where the snapshot's inputs come from
-//	adopt.go      the first meeting with a bridge: locks, objections, set-up
+//	adopt.go      the first meeting with a bridge: lock and objections
+//	plan.go       what a run would change
 //	status.go     what `damselfly status` shows
 //	metrics.go    what Prometheus reads
 //	serve.go      the HTTP server

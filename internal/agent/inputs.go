@@ -11,10 +11,12 @@ import (
 	"damselfly/internal/wire"
 )
 
+// fault is something about a subject that an operator should mend.
+type fault struct{ subject, text string }
+
 // bindings reads from the bridge's interfaces which port each stands for. The
 // pulse port stands for none.
-func (a *Agent) bindings(view ovsdb.View, pulseName string) []topology.Binding {
-	out := make([]topology.Binding, 0, len(view.Interfaces))
+func bindings(view ovsdb.View, pulseName string) (out []topology.Binding, faults []fault) {
 	for _, in := range view.Interfaces {
 		if in.Name == pulseName {
 			continue
@@ -26,13 +28,13 @@ func (a *Agent) bindings(view ovsdb.View, pulseName string) []topology.Binding {
 		if in.AttachedMAC != "" {
 			mac, err := wire.ParseMAC(in.AttachedMAC)
 			if err != nil {
-				a.state.once(a.log, "interface "+in.Name, "external_ids:attached-mac is no MAC address: "+err.Error())
+				faults = append(faults, fault{"interface " + in.Name, "external_ids:attached-mac is no MAC address: " + err.Error()})
 			}
 			b.MAC = mac
 		}
 		out = append(out, b)
 	}
-	return out
+	return out, faults
 }
 
 // keyNames lists the networks and ports that need a key: all configured ones,

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,19 +24,19 @@ func newCollector(a *Agent) collector { return collector{a} }
 const scrapeTime = 5 * time.Second
 
 var (
-	framesDesc = desc("frames_total", "Punted frames by class and by how they ended.", "class", "reason")
-	portDesc   = desc("port_frames_total", "Punted frames by port and by how they ended.", "port", "reason")
-	unsentDesc = desc("replies_unsent_total", "Replies that the bridge did not take.")
-	puntDesc   = desc("punt_seconds", "Time from the read of a punted frame to the write of its reply.")
-	wantedDesc = desc("flows_wanted", "Flows the configuration needs on the bridge.")
-	foundDesc  = desc("flows_installed", "Flows of Damselfly found on the bridge.")
-	resyncDesc = desc("resyncs_total", "Times that the bridge was compared as a whole.")
-	upDesc     = desc("bridge_connected", "1 while there is a connection to the bridge.")
-	flowDesc   = desc("flow_packets_total", "Frames that flows of a role saw in the switch: answers, forwards and drops. Where the frame's length decides (roles nd-*), frames of a near miss are counted too.", "role")
-	meterDesc  = desc("meter_dropped_total", "Frames of a port and class over its limit, dropped in the switch.", "port", "class")
-	raDesc     = desc("router_advertisements_total", "Unsolicited Router Advertisements.", "network", "kind")
-	laneDesc   = desc("lane_frames_total", "Frames by the connection they came in on.", "lane")
-	problems   = desc("problems", "Objects of the configuration that are not served.")
+	framesDesc   = desc("frames_total", "Punted frames by class and by how they ended.", "class", "reason")
+	portDesc     = desc("port_frames_total", "Punted frames by port and by how they ended.", "port", "reason")
+	unsentDesc   = desc("replies_unsent_total", "Replies that the bridge did not take.")
+	puntDesc     = desc("punt_seconds", "Time from the read of a punted frame to the write of its reply.")
+	wantedDesc   = desc("flows_wanted", "Flows the configuration needs on the bridge.")
+	foundDesc    = desc("flows_installed", "Flows of Damselfly found on the bridge.")
+	resyncDesc   = desc("resyncs_total", "Times that the bridge was compared as a whole.")
+	upDesc       = desc("bridge_connected", "1 while there is a connection to the bridge.")
+	flowDesc     = desc("flow_packets_total", "Frames that flows of a role saw in the switch: answers, forwards and drops. Where the frame's length decides (roles nd-*), frames of a near miss are counted too.", "role")
+	meterDesc    = desc("meter_dropped_total", "Frames of a port and class over its limit, dropped in the switch.", "port", "class")
+	raDesc       = desc("router_advertisements_total", "Unsolicited Router Advertisements.", "network", "kind")
+	laneDesc     = desc("lane_frames_total", "Frames by the connection they came in on.", "lane")
+	problemsDesc = desc("problems", "Objects of the configuration that are not served.")
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -58,7 +59,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	c.frames(counter, snap)
 	c.latency(out)
 	for i, l := range c.a.lanes {
-		counter(laneDesc, l.Stats().Frames, string(rune('0'+i)))
+		counter(laneDesc, l.Stats().Frames, strconv.Itoa(i))
 	}
 	for _, n := range c.a.owner.Counts() {
 		counter(raDesc, n.Sent, n.Network, "periodic")
@@ -68,7 +69,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	s := c.a.Status()
 	gauge(wantedDesc, float64(s.FlowsWanted))
 	gauge(foundDesc, float64(s.FlowsInstalled))
-	gauge(problems, float64(len(s.Problems)))
+	gauge(problemsDesc, float64(len(s.Problems)))
 	counter(resyncDesc, s.Resyncs)
 	up := 0.0
 	if s.Connected {

@@ -29,10 +29,14 @@ type Plan struct {
 	// Problems are the objects that would not be served.
 	Problems []string `json:"problems,omitempty"`
 	// Wanted is the number of flows in the end.
-	Wanted int         `json:"flows_wanted"`
-	Delta  flows.Delta `json:"-"`
-	// Changes counts what Delta holds.
-	Changes int `json:"changes"`
+	Wanted int `json:"flows_wanted"`
+	// Flows, Groups and Meters count the changes of each.
+	Flows  int `json:"flow_changes"`
+	Groups int `json:"group_changes"`
+	Meters int `json:"meter_changes"`
+	// Changes are they, one a line: + for what comes, ~ for what changes and -
+	// for what goes.
+	Changes []string `json:"changes"`
 }
 
 // MakePlan compares what cfg wants with what the bridge of view holds. Keys come
@@ -73,17 +77,19 @@ func MakePlan(ctx context.Context, cfg *config.Config, view ovsdb.View, log *slo
 		p.Problems = append(p.Problems, problem.String())
 	}
 	in, _ := view.Interface(pulseName)
-	want := flows.Compile(snap, flows.Env{
-		NDExt: caps.NDExt, PulsePort: in.OFPort, FirstGroup: ids.FirstGroup, FirstMeter: ids.FirstMeter,
-	})
-	p.Wanted, p.Delta = len(want.Flows), flows.Diff(held.Ours, want)
-	p.Changes = p.Delta.Mods()
+	want := flows.Compile(snap, ids.Env(caps.NDExt, in.OFPort))
+	d := flows.Diff(held.Ours, want)
+	p.Wanted, p.Changes = len(want.Flows), d.Lines()
+	p.Flows, p.Groups = d.FlowMods(), d.GroupMods()
+	p.Meters = d.Mods() - p.Flows - p.Groups
 	return p, nil
 }
 
 func plannedSnapshot(ctx context.Context, cfg *config.Config, view ovsdb.View, pulseName string, log *slog.Logger) (*topology.Snapshot, []topology.Problem, error) {
-	scratch := &Agent{log: log}
-	bindings := scratch.bindings(view, pulseName)
+	bindings, faults := bindings(view, pulseName)
+	for _, f := range faults {
+		log.Warn(f.text, "subject", f.subject)
+	}
 	networks, ports := keyNames(cfg.Topology, bindings)
 	keys, err := plannedKeys(ctx, cfg, networks, ports, log)
 	if err != nil {
@@ -102,11 +108,11 @@ func plannedKeys(ctx context.Context, cfg *config.Config, networks, ports []stri
 	if _, err := os.Stat(cfg.State); errors.Is(err, fs.ErrNotExist) {
 		return topology.Keys{Networks: firstKeys(nil, networks), Ports: firstKeys(nil, ports)}, nil
 	}
-	s, err := store.Open(cfg.State, log)
+	s, remove, err := copyOfStore(cfg.State, log)
 	if err != nil {
 		return topology.Keys{}, err
 	}
-	defer s.Close()
+	defer remove()
 	now, err := store.ReadClock()
 	if err != nil {
 		return topology.Keys{}, err
@@ -117,6 +123,24 @@ func plannedKeys(ctx context.Context, cfg *config.Config, networks, ports []stri
 	}
 	keys.Ports, err = s.PlanKeys(now, store.PortKeys, ports)
 	return keys, err
+}
+
+// copyOfStore opens a copy of the state in a folder of its own: opening the state
+// itself would lock and perhaps mend it.
+func copyOfStore(dir string, log *slog.Logger) (s *store.Store, remove func(), err error) {
+	tmp, err := os.MkdirTemp("", "damselfly-plan-")
+	if err != nil {
+		return nil, nil, err
+	}
+	clean := func() { os.RemoveAll(tmp) }
+	if err = os.CopyFS(tmp, os.DirFS(dir)); err == nil {
+		s, err = store.Open(tmp, log)
+	}
+	if err != nil {
+		clean()
+		return nil, nil, fmt.Errorf("reading the keys of the last run: %w", err)
+	}
+	return s, func() { s.Close(); clean() }, nil
 }
 
 // firstKeys gives names without a key the lowest free ones, as the store would.

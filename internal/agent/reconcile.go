@@ -3,8 +3,8 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"damselfly/flows"
@@ -19,8 +19,18 @@ import (
 // there: somebody else may delete them.
 const checkInterval = 2 * time.Second
 
+// compareEvery is after how many checks the bridge is compared as a whole: a flow
+// that somebody changed does not show in a count.
+const compareEvery = 15
+
 // retryDelay is how long a failed change of the bridge waits for its next try.
 const retryDelay = 500 * time.Millisecond
+
+// lanePause is how long to wait for the lanes to connect.
+const lanePause = 20 * time.Millisecond
+
+// setUpTime is how long the database may take for a change.
+const setUpTime = 5 * time.Second
 
 // state is what reconciling remembers.
 type state struct {
@@ -29,6 +39,8 @@ type state struct {
 	deprecated map[string][]topology.Deprecated
 	former     map[string][]topology.FormerRouter
 
+	// retry fires when reconciling should be tried again.
+	retry *time.Timer
 	pulse *pulse.Tap
 	// conn is the connection that installer works on.
 	conn      *openflow.Conn
@@ -40,8 +52,25 @@ type state struct {
 	problems map[string]string
 	// foreign is how many flows of others the bridge had at the last dump.
 	foreign int
+	// conflicts and refused are what was told of them last.
+	conflicts, refused list
 	// told holds, by subject, what was logged about it last.
 	told map[string]string
+}
+
+// list is what was told of a kind of trouble last.
+type list map[string]bool
+
+// tell logs what is new in now and forgets what is no longer there.
+func (l *list) tell(log *slog.Logger, message string, now []string) {
+	next := make(list, len(now))
+	for _, text := range now {
+		next[text] = true
+		if !(*l)[text] {
+			log.Warn(message, "detail", text)
+		}
+	}
+	*l = next
 }
 
 // once logs a message about a subject unless it was the last one about it.
@@ -58,25 +87,37 @@ func (s *state) once(log *slog.Logger, subject, message string) {
 	}
 }
 
-// reconcileLoop reconciles whenever something rings, until ctx ends.
-func (a *Agent) reconcileLoop(ctx context.Context) {
+// reconcileLoop reconciles whenever something rings, until ctx ends or the lanes
+// do, whose error it then returns.
+func (a *Agent) reconcileLoop(ctx context.Context, lanes <-chan error) (err error, lanesEnded bool) {
 	check := time.NewTicker(checkInterval)
 	defer check.Stop()
-	a.changed()
+	a.state.retry = time.NewTimer(0)
+	defer a.state.retry.Stop()
+	checks := 0
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil, false
+		case err := <-lanes:
+			return err, true
 		case <-a.ring:
+		case <-a.state.retry.C:
+		case <-a.state.pulseGone():
+			a.state.closePulse(a.log)
+			a.note(func(s *Status) { s.Pulse = false })
+			a.log.Warn("the pulse port's device is gone: making it anew")
 		case <-check.C:
-			if !a.lostFlows(ctx) {
+			if checks++; checks%compareEvery == 0 && a.state.installer != nil {
+				a.state.installer.Forget()
+			} else if !a.lostFlows(ctx) {
 				continue
 			}
 		}
 		if err := a.reconcile(ctx); err != nil && ctx.Err() == nil {
 			a.state.once(a.log, "bridge", err.Error())
 			a.note(func(s *Status) { s.BridgeError = err.Error() })
-			time.AfterFunc(retryDelay, a.changed)
+			a.state.retry.Reset(retryDelay)
 		}
 	}
 }
@@ -103,7 +144,10 @@ func (a *Agent) build(view ovsdb.View, pulseName string) *topology.Snapshot {
 	a.mu.Lock()
 	spec := a.config.Topology
 	a.mu.Unlock()
-	bindings := a.bindings(view, pulseName)
+	bindings, faults := bindings(view, pulseName)
+	for _, f := range faults {
+		a.state.once(a.log, f.subject, f.text)
+	}
 	if !view.Connected && a.snapshot.Load() == nil {
 		return nil
 	}
@@ -176,7 +220,8 @@ func (a *Agent) install(ctx context.Context, view ovsdb.View, snap *topology.Sna
 	if view.FlowRestoreWait {
 		return a.awaitRestore(ctx, conn, snap, view, pulseName)
 	}
-	if err := a.setUp(ctx, pulseName); err != nil {
+	a.state.once(a.log, "restore", "")
+	if err := a.setUp(ctx, view, pulseName); err != nil {
 		return err
 	}
 	installer, err := a.installerFor(ctx, conn, view, pulseName)
@@ -201,16 +246,28 @@ func (a *Agent) install(ctx context.Context, view ovsdb.View, snap *topology.Sna
 // awaitRestore does all that is allowed while somebody restores flows: it puts
 // the meters there that the flows to be restored may name.
 func (a *Agent) awaitRestore(ctx context.Context, conn *openflow.Conn, snap *topology.Snapshot, view ovsdb.View, pulseName string) error {
+	a.state.once(a.log, "restore", "flows are being restored by somebody else: adding meters only until flow-restore-wait is gone")
 	in, _ := view.Interface(pulseName)
-	env := flows.Env{PulsePort: in.OFPort, FirstGroup: a.ids.FirstGroup, FirstMeter: a.ids.FirstMeter}
-	a.log.Info("flows are being restored by somebody else: adding meters only until flow-restore-wait is gone")
-	return bridge.NewInstaller(conn, env, a.log).EnsureMeters(ctx, snap)
+	return bridge.NewInstaller(conn, a.ids.Env(false, in.OFPort), a.log).EnsureMeters(ctx, snap)
 }
 
-// setUp brings the database to what Damselfly wants of its bridge. Everything
-// in it sends nothing when already so.
-func (a *Agent) setUp(ctx context.Context, pulseName string) error {
-	s := settings(a.bridgeName())
+// setUp brings the database to what Damselfly wants of its bridge, and the pulse
+// port to be on it.
+func (a *Agent) setUp(ctx context.Context, view ovsdb.View, pulseName string) error {
+	s := settings(view.BridgeName)
+	in, ok := view.Interface(pulseName)
+	ready := ok && in.Ours && in.OFPort != 0
+	if ready && !in.LinkUp && a.state.pulse != nil {
+		// Somebody set it down; opening it sets it up.
+		a.state.closePulse(a.log)
+	}
+	if changes, err := view.Plan(s); err != nil {
+		return err
+	} else if len(changes) == 0 && ready {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, setUpTime)
+	defer cancel()
 	if _, err := a.db.SetFailModeSecure(ctx); err != nil {
 		return err
 	}
@@ -220,8 +277,7 @@ func (a *Agent) setUp(ctx context.Context, pulseName string) error {
 	if _, err := a.db.SetFlowTablePrefixes(ctx, s.PrefixTables); err != nil {
 		return err
 	}
-	view, _ := a.db.View()
-	if in, ok := view.Interface(pulseName); ok && in.Ours && in.OFPort != 0 {
+	if ready {
 		return nil
 	}
 	// Open vSwitch takes a port only for a device that is there.
@@ -240,7 +296,7 @@ func (a *Agent) setUp(ctx context.Context, pulseName string) error {
 // connection or what it can do is another.
 func (a *Agent) installerFor(ctx context.Context, conn *openflow.Conn, view ovsdb.View, pulseName string) (*bridge.Installer, error) {
 	in, _ := view.Interface(pulseName)
-	env := flows.Env{PulsePort: in.OFPort, FirstGroup: a.ids.FirstGroup, FirstMeter: a.ids.FirstMeter}
+	env := a.ids.Env(false, in.OFPort)
 	if a.state.conn == conn {
 		env.NDExt = a.state.env.NDExt
 		if env == a.state.env {
@@ -259,47 +315,27 @@ func (a *Agent) installerFor(ctx context.Context, conn *openflow.Conn, view ovsd
 	return a.state.installer, nil
 }
 
-// raisePulse tells the switch that Damselfly is there, once its flows are in and
-// its lanes are connected.
-func (a *Agent) raisePulse(name string) error {
-	if a.state.env.PulsePort == 0 {
-		return nil
-	}
-	for _, l := range a.lanes {
-		select {
-		case <-l.Ready():
-		case <-time.After(time.Second):
-			return fmt.Errorf("a lane has no connection to the bridge yet")
-		}
-	}
-	if err := a.state.openPulse(name); err != nil {
-		return err
-	}
-	a.note(func(s *Status) { s.Pulse = true })
-	return nil
-}
-
 // installed notes what an Install did.
 func (a *Agent) installed(r bridge.Result, wanted int, took time.Duration) {
-	if r.Mods > 0 || r.Full {
+	if r.Mods > 0 {
 		a.log.Info("bridge brought up to date", "changes", r.Mods, "flows", wanted, "full", r.Full, "took", took)
 	}
 	conflicts := make([]string, len(r.Conflicts))
 	for i, c := range r.Conflicts {
 		conflicts[i] = c.Text
-		a.state.once(a.log, c.Text, "somebody else's flow is in the way")
 	}
 	if r.Full {
 		a.state.foreign = r.Foreign
+		a.state.conflicts.tell(a.log, "somebody else's flow is in the way", conflicts)
 	}
-	for _, err := range r.Refused {
-		a.state.once(a.log, "flows", err.Error())
+	refused := make([]string, len(r.Refused))
+	for i, err := range r.Refused {
+		refused[i] = err.Error()
 	}
+	a.state.refused.tell(a.log, "the bridge refuses a part", refused)
 	a.note(func(s *Status) {
-		s.BridgeError, s.FlowsWanted = "", wanted
-		if len(r.Refused) > 0 {
-			s.BridgeError = errors.Join(r.Refused...).Error()
-		}
+		s.FlowsWanted = wanted
+		s.BridgeError = strings.Join(refused, "\n")
 		s.NDExt = a.state.env.NDExt
 		if r.Full {
 			s.Resyncs++
@@ -332,6 +368,9 @@ func (a *Agent) lostFlows(ctx context.Context) bool {
 	}
 	a.note(func(s *Status) { s.FlowsInstalled = int(count.Flows) })
 	wanted := a.state.installer.Wanted()
+	if wanted == 0 {
+		return false // an install is due anyway
+	}
 	switch foreign := int(all.Flows) - int(count.Flows); {
 	case int(count.Flows) != wanted:
 		a.log.Warn("flows are missing from the bridge or too many: comparing anew", "wanted", wanted, "found", count.Flows)
@@ -342,9 +381,4 @@ func (a *Agent) lostFlows(ctx context.Context) bool {
 	}
 	a.state.installer.Forget()
 	return true
-}
-
-func (a *Agent) bridgeName() string {
-	view, _ := a.db.View()
-	return view.BridgeName
 }

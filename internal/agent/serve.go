@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
 )
 
 // api is the HTTP server: it only reads, so it needs no more protection than
@@ -21,6 +22,9 @@ type api struct {
 	server   *http.Server
 	log      *slog.Logger
 }
+
+// maxConnections is how many may be open at once; more wait.
+const maxConnections = 64
 
 // listen binds the API's address, "" for none. That the address is taken is
 // found out at the start.
@@ -35,11 +39,12 @@ func (a *Agent) listen() (*api, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newCollector(a))
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 2}))
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { reply(w, a.Status()) })
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) { reply(w, a.keys()) })
-	return &api{listener: l, log: a.log, server: &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,
+	return &api{listener: netutil.LimitListener(l, maxConnections), log: a.log, server: &http.Server{
+		Handler: mux, MaxHeaderBytes: 16 << 10,
+		ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 30 * time.Second,
 	}}, nil
 }
 

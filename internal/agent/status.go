@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"damselfly/flows"
 	"damselfly/handlers"
 	"damselfly/handlers/reason"
 	"damselfly/internal/topology"
@@ -187,7 +188,7 @@ func portNumber(n uint32) string {
 	switch n {
 	case 0:
 		return "unbound"
-	case 0xfffffffe:
+	case flows.Local:
 		return "LOCAL"
 	}
 	return fmt.Sprint(n)

@@ -6,5 +6,8 @@
 //	objections.go  what taking the bridge over would break
 //	capability.go  what its datapath can do
 //	installer.go   the way from held to wanted
+//	piecemeal.go   the way part by part, when the bridge refuses one
+//	sweep.go       what another version left
 //	clear.go       the way back
+//	lock.go        one Damselfly a bridge
 package bridge

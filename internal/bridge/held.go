@@ -12,6 +12,12 @@ import (
 // IDs are the ranges of group and meter ids that are Damselfly's.
 type IDs struct{ FirstGroup, FirstMeter uint32 }
 
+// Env returns what flows on a bridge with these ids depend on: whether its
+// datapath has the ND extensions, and its number of the pulse port, 0 for none.
+func (r IDs) Env(ndExt bool, pulsePort uint32) flows.Env {
+	return flows.Env{NDExt: ndExt, PulsePort: pulsePort, FirstGroup: r.FirstGroup, FirstMeter: r.FirstMeter}
+}
+
 // OwnGroup reports whether a group id is in Damselfly's range.
 func (r IDs) OwnGroup(id uint32) bool {
 	return id >= r.FirstGroup && id-r.FirstGroup <= flows.LastGroup

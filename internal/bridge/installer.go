@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 
@@ -22,6 +21,12 @@ type Installer struct {
 	// installed is what the bridge acknowledged last; nil if that is not known,
 	// so that the next Install starts from a dump.
 	installed *flows.Pieces
+	// refused are the parts that the bridge did not take. They are left out
+	// until they change, so that they cost the others nothing.
+	refused map[flows.PieceID]refusal
+	// stuck says which flows marked as Damselfly's the last dump showed that
+	// are not and that could not be removed.
+	stuck []error
 }
 
 // NewInstaller returns an Installer that knows nothing of the bridge yet.
@@ -38,8 +43,8 @@ type Result struct {
 	Full bool
 	// Mods is the number of changes sent, FlowMods those of flows.
 	Mods, FlowMods int
-	// Refused says of which parts of the topology the bridge took no flows,
-	// and why. The rest is served.
+	// Refused says of which parts of the topology the bridge took no flows, now
+	// or before, and why, and what marked as ours was left. The rest is served.
 	Refused []error
 	// Foreign is how many flows of others there are, and Conflicts are those in
 	// our way; known after a dump.
@@ -52,27 +57,48 @@ type Result struct {
 // Install dumps it.
 func (in *Installer) Install(ctx context.Context, s *topology.Snapshot) (Result, error) {
 	want := in.compiler.Update(s)
-	if in.installed == nil {
-		return in.full(ctx, want)
-	}
-	d := flows.DiffPieces(in.installed, want)
+	have := in.installed
 	in.installed = nil
-	if err := in.apply(ctx, &d); err != nil {
-		return Result{}, err
+	if have == nil {
+		return in.full(ctx, s, want)
 	}
-	in.installed = want
-	return Result{Mods: d.Mods(), FlowMods: d.FlowMods()}, nil
+	var r Result
+	rest := want.Without(in.isRefused)
+	d := flows.DiffPieces(have, rest)
+	err := in.apply(ctx, &d, &r)
+	if isRefusal(err) {
+		return in.full(ctx, s, want) // finds out which part it is
+	}
+	if err == nil {
+		err = in.retry(ctx, s, want, &r)
+	}
+	if err != nil {
+		return r, err
+	}
+	in.settle(want, &r)
+	return r, nil
 }
 
-// Wanted returns how many flows the last Install wanted.
+// settle notes that the bridge holds want but for what it refused.
+func (in *Installer) settle(want *flows.Pieces, r *Result) {
+	in.installed = want
+	if len(in.refused) > 0 {
+		in.installed = want.Without(in.isRefused)
+	}
+	r.Refused = append(in.reasons(), in.stuck...)
+}
+
+// Wanted returns how many flows marked as Damselfly's the bridge holds after the
+// last Install, with those that could not be removed; 0 if that is not known.
 func (in *Installer) Wanted() int {
 	if in.installed == nil {
 		return 0
 	}
-	return in.installed.Flows()
+	return in.installed.Flows() + len(in.stuck)
 }
 
-// Forget makes the next Install start from a dump.
+// Forget makes the next Install start from a dump and try again what was
+// refused.
 func (in *Installer) Forget() { in.installed = nil }
 
 // EnsureMeters adds the meters that s wants and the bridge lacks. After a
@@ -86,13 +112,14 @@ func (in *Installer) EnsureMeters(ctx context.Context, s *topology.Snapshot) err
 	}
 	want := flows.NewSet()
 	want.Meters = in.compiler.Update(s).Set().Meters
-	d := flows.Diff(h.Ours, want)
+	d := flows.Missing(h.Ours, want)
 	return in.conn.Meters(ctx, d.AddMeters, d.ModMeters, nil)
 }
 
 // full compares with a dump, sends the differences and sweeps what no version
 // of ours wants any more once the rest is in.
-func (in *Installer) full(ctx context.Context, want *flows.Pieces) (Result, error) {
+func (in *Installer) full(ctx context.Context, s *topology.Snapshot, want *flows.Pieces) (Result, error) {
+	in.refused, in.stuck = nil, nil
 	held, err := Dump(ctx, in.conn, in.ids)
 	if err != nil {
 		return Result{}, err
@@ -101,21 +128,19 @@ func (in *Installer) full(ctx context.Context, want *flows.Pieces) (Result, erro
 		return Result{}, err
 	}
 	r := Result{Full: true, Foreign: len(held.Foreign), Conflicts: Conflicts(held)}
-	d := flows.Diff(held.Ours, want.Set())
-	err = in.apply(ctx, &d)
-	if refused := (*openflow.Error)(nil); errors.As(err, &refused) {
-		want, r.Refused, err = in.piecemeal(ctx, want)
+	set := want.Set()
+	d := flows.Diff(held.Ours, set)
+	err = in.apply(ctx, &d, &r)
+	if isRefusal(err) {
+		set, err = in.piecemeal(ctx, s, want, &r)
 	}
 	if err != nil {
 		return r, err
 	}
-	for i := range held.Strange {
-		if err := in.sweep(ctx, &held.Strange[i], want); err != nil {
-			return r, err
-		}
+	if err := in.sweep(ctx, held.Strange, set, &r); err != nil {
+		return r, err
 	}
-	in.installed = want
-	r.Mods, r.FlowMods = d.Mods()+len(held.Strange), d.FlowMods()+len(held.Strange)
+	in.settle(want, &r)
 	return r, nil
 }
 
@@ -131,62 +156,29 @@ func matchFragments(ctx context.Context, c *openflow.Conn) error {
 	return c.SetConfig(ctx, cfg)
 }
 
-// piecemeal installs part by part what the bridge would not take as a whole, so
-// that one part it refuses costs no other. It returns the parts that are in.
-func (in *Installer) piecemeal(ctx context.Context, want *flows.Pieces) (*flows.Pieces, []error, error) {
-	found, err := Dump(ctx, in.conn, in.ids) // anew: the try as a whole may have added meters
-	if err != nil {
-		return nil, nil, err
-	}
-	held := found.Ours
-	var left []flows.PieceID
-	var reasons []error
-	for id, set := range want.Each {
-		d := flows.Diff(held, set)
-		d.DelFlows, d.DelGroups, d.DelMeters = nil, nil, nil
-		err := in.apply(ctx, &d)
-		if refused := (*openflow.Error)(nil); errors.As(err, &refused) {
-			left, reasons = append(left, id), append(reasons, fmt.Errorf("%v is not served: %w", id, err))
-		} else if err != nil {
-			return nil, nil, err
-		}
-	}
-	d := flows.Diff(held, want.Set())
-	gone := flows.Delta{DelFlows: d.DelFlows, DelGroups: d.DelGroups, DelMeters: d.DelMeters}
-	return want.Without(left), reasons, in.apply(ctx, &gone)
-}
-
-// sweep removes a flow of another version of Damselfly, by its cookie: its
-// match may be one we cannot write.
-func (in *Installer) sweep(ctx context.Context, e *openflow.Entry, want *flows.Pieces) error {
-	for _, f := range want.Set().Flows {
-		if f.Cookie == e.Flow.Cookie {
-			return fmt.Errorf("flow cookie=%#x table=%d priority=%d is marked as Damselfly's but was changed by somebody: remove it (`ovs-ofctl del-flows BRIDGE cookie=%#x/-1`)",
-				uint64(e.Flow.Cookie), e.Flow.Table, e.Flow.Priority, uint64(e.Flow.Cookie))
-		}
-	}
-	del := flows.Flow{Table: e.Flow.Table, Cookie: e.Flow.Cookie}
-	return in.conn.Commit(ctx, nil, []openflow.FlowMod{{Command: openflow.FlowDeleteAll, Flow: &del, CookieMask: ^uint64(0)}})
-}
-
 // apply sends a Delta in the order that no frame sees half of it: meters that
-// come, one atomic bundle of groups and flows, meters that go.
-func (in *Installer) apply(ctx context.Context, d *flows.Delta) error {
-	if len(d.AddMeters)+len(d.ModMeters) > 0 {
+// come, one atomic bundle of groups and flows, meters that go. It counts in r
+// what the bridge confirmed.
+func (in *Installer) apply(ctx context.Context, d *flows.Delta, r *Result) error {
+	if n := len(d.AddMeters) + len(d.ModMeters); n > 0 {
 		if err := in.conn.Meters(ctx, d.AddMeters, d.ModMeters, nil); err != nil {
 			return fmt.Errorf("setting meters: %w", err)
 		}
+		r.Mods += n
 	}
 	groups, mods := groupMods(d), flowMods(d)
-	if len(groups)+len(mods) > 0 {
+	if n := len(groups) + len(mods); n > 0 {
 		if err := in.conn.Commit(ctx, groups, mods); err != nil {
 			return fmt.Errorf("changing flows: %w", err)
 		}
+		r.Mods += n
+		r.FlowMods += len(mods)
 	}
-	if len(d.DelMeters) > 0 {
+	if n := len(d.DelMeters); n > 0 {
 		if err := in.conn.Meters(ctx, nil, nil, d.DelMeters); err != nil {
 			return fmt.Errorf("removing meters: %w", err)
 		}
+		r.Mods += n
 	}
 	return nil
 }

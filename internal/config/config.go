@@ -81,6 +81,16 @@ func (m Mistake) String() string {
 // Mistakes are all mistakes of a configuration by place: the error of Load.
 type Mistakes []Mistake
 
+// Brief lists the first mistakes, one a line, and says how many more there are:
+// for a log, where `damselfly check` shows them all.
+func (m Mistakes) Brief() string {
+	const most = 20
+	if len(m) <= most {
+		return m.Error()
+	}
+	return fmt.Sprintf("%v\nand %d more", m[:most], len(m)-most)
+}
+
 // Error lists all mistakes, one a line.
 func (m Mistakes) Error() string {
 	lines := make([]string, len(m))

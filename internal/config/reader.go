@@ -44,9 +44,21 @@ func (v value) wrong(format string, args ...any) {
 }
 
 func (v value) wrongAt(tk *token.Token, show, format string, args ...any) {
-	m := mistakeAt(v.d.file, tk, fmt.Sprintf(format, args...))
+	m := mistakeAt(v.d.file, tk, shortened(fmt.Sprintf(format, args...)))
 	m.Path = show
 	v.d.mistakes = append(v.d.mistakes, *m)
+}
+
+// longestMessage is the most octets of a Mistake's text: it may quote the file.
+const longestMessage = 400
+
+// shortened cuts the middle out of a text that is too long to be read.
+func shortened(text string) string {
+	if len(text) <= longestMessage {
+		return text
+	}
+	half := longestMessage/2 - 4
+	return strings.ToValidUTF8(text[:half], "") + " [...] " + strings.ToValidUTF8(text[len(text)-half:], "")
 }
 
 // read notes the place and lets r read the value.

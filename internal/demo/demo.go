@@ -94,7 +94,8 @@ func Run(w io.Writer, o Options) (ok bool, err error) {
 	return ok, daemon.Stop()
 }
 
-// open sets the scene: bridge, Damselfly, two guests that boot.
+// open sets the scene: bridge, Damselfly, two guests that boot. What it made
+// before an error is the lab's to close, the daemon included.
 func open(ctx context.Context, l *lab.Lab, o Options) (*scene, *stage.Daemon, error) {
 	st, err := stage.New(l, o.Binary)
 	if err != nil {
@@ -152,7 +153,8 @@ func (s *scene) look(ctx context.Context, r row, broken string) (string, error) 
 		if _, err := s.Ofctl("add-flow", s.Mgmt(stage.Bridge), r.sabotage); err != nil {
 			return "", err
 		}
-		defer s.Ofctl("del-flows", s.Mgmt(stage.Bridge), "cookie=0xbad/-1") //nolint:errcheck // the lab ends soon
+		// A mistake here costs nothing: the lab ends soon.
+		defer s.Ofctl("del-flows", s.Mgmt(stage.Bridge), "cookie=0xbad/-1")
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()

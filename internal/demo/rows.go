@@ -33,11 +33,9 @@ var rows = []row{
 func lookRA(ctx context.Context, s *scene) (string, error) {
 	var seen []string
 	for _, g := range []*lab.Guest{s.vm1, s.vm2} {
-		wait, cancel := context.WithTimeout(ctx, lookTime/4)
-		defer cancel()
-		a, err := g.WaitAddr(wait, prefix)
+		a, err := address(ctx, g)
 		if err != nil {
-			return strings.Join(seen, "\n"), fmt.Errorf("%s has no address on %s", g.Name, prefix)
+			return strings.Join(seen, "\n"), err
 		}
 		route, err := defaultRoute(ctx, g)
 		if err != nil {
@@ -58,6 +56,17 @@ func lookRA(ctx context.Context, s *scene) (string, error) {
 		}
 	}
 	return strings.Join(append(seen, "rdisc6: prefix "+ra["Prefix"]+", MTU "+ra["MTU"]+", from "+ra["from"]), "\n"), nil
+}
+
+// address waits for a guest's address on the advertised prefix.
+func address(ctx context.Context, g *lab.Guest) (lab.Addr, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTime/4)
+	defer cancel()
+	a, err := g.WaitAddr(ctx, prefix)
+	if err != nil {
+		return a, fmt.Errorf("%s has no address on %s", g.Name, prefix)
+	}
+	return a, nil
 }
 
 // defaultRoute waits for a guest's default route through the router's link-local.
@@ -107,13 +116,13 @@ func lookND(ctx context.Context, s *scene) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	status, err := routerMAC(s)
+	router, err := routerMAC(s)
 	if err != nil {
 		return "", err
 	}
 	var seen []string
 	for _, t := range []struct{ name, address, mac string }{
-		{"vm2", target.String(), s.vm2.MAC.String()}, {"router", "fe80::1", status},
+		{"vm2", target.String(), s.vm2.MAC.String()}, {"router", "fe80::1", router},
 	} {
 		out, err := s.vm1.Run("ndisc6", "-1", "-r", "2", "-w", "1000", t.address, "eth0")
 		if err != nil {
@@ -151,7 +160,8 @@ func lookDAD(ctx context.Context, s *scene) (string, error) {
 	if _, err := s.vm2.Run("ip", "-6", "addr", "add", taken.String()+"/64", "dev", "eth0"); err != nil {
 		return "", err
 	}
-	defer s.vm2.Run("ip", "-6", "addr", "del", taken.String()+"/64", "dev", "eth0") //nolint:errcheck // the guest ends soon
+	// A mistake here costs nothing: the guest ends soon.
+	defer s.vm2.Run("ip", "-6", "addr", "del", taken.String()+"/64", "dev", "eth0")
 	seen := ""
 	err = lab.Eventually(ctx, func() error {
 		addrs, err := s.vm2.Addrs()

@@ -50,7 +50,6 @@ type Conn struct {
 	done   chan struct{} // closed when the connection is over
 	wg     sync.WaitGroup
 	heard  atomic.Bool // a message came since the last look
-	lost   atomic.Uint64
 	events *eventQueue
 	side   sideQueue
 	bundle atomic.Uint32 // the last bundle id taken
@@ -109,10 +108,6 @@ func (c *Conn) Err() error {
 	return c.err
 }
 
-// Unclaimed returns how many errors came for messages that nobody waits for,
-// such as packet-outs.
-func (c *Conn) Unclaimed() uint64 { return c.lost.Load() }
-
 // Close ends the connection and everything that waits on it. A call of
 // Options.Events may still be running when it returns.
 func (c *Conn) Close() error {
@@ -156,7 +151,6 @@ func (c *Conn) dispatch(m Message) {
 		}
 	case TypeError:
 		if !c.refused(m) {
-			c.lost.Add(1)
 			c.log.Debug("openflow: error for a message nobody waits for", "error", DecodeError(m).Name)
 		}
 	default:

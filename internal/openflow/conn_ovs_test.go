@@ -165,7 +165,7 @@ func TestGroupBuckets(t *testing.T) {
 		}
 	}
 	err := c.Commit(ctx, []GroupMod{{Command: GroupModify, Group: group(1)}}, nil)
-	if !errors.Is(err, ErrUnknownGroup) {
+	if !errors.Is(err, &Error{Type: 6, Code: 8}) || !strings.Contains(err.Error(), "OFPGMFC_UNKNOWN_GROUP") {
 		t.Errorf("change of a group that is not there: %v", err)
 	}
 }
@@ -178,7 +178,8 @@ func TestMeters(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := c.Meters(ctx, []flows.Meter{m}, []flows.Meter{{ID: 5, Rate: 1}}, nil)
-	if !errors.Is(err, ErrMeterExists) || !errors.Is(err, ErrUnknownMeter) {
+	exists, unknown := &Error{Type: 12, Code: 1}, &Error{Type: 12, Code: 3}
+	if !errors.Is(err, exists) || !errors.Is(err, unknown) {
 		t.Errorf("adding twice and changing what is not there: %v", err)
 	}
 	m.Rate = 30
@@ -264,15 +265,9 @@ func TestQuestions(t *testing.T) {
 			t.Errorf("config %v %v, want %v", got, err, want)
 		}
 	}
-	if d, err := c.Describe(ctx); err != nil || d.Hardware != "Open vSwitch" || !strings.HasPrefix(d.Software, "3.") {
-		t.Errorf("description %+v %v", d, err)
-	}
 	ports, err := c.Ports(ctx)
 	if i := slices.IndexFunc(ports, func(p Port) bool { return p.Name == "dummy0" }); err != nil || i < 0 || ports[i].Number != 5 {
 		t.Errorf("ports %v %v", ports, err)
-	}
-	if s, err := c.PortStats(ctx); err != nil || len(s) != 2 {
-		t.Errorf("port counters %v %v", s, err)
 	}
 	if c.Features().Tables != 254 || c.Features().Datapath == 0 {
 		t.Errorf("features %+v", c.Features())

@@ -12,10 +12,8 @@ import (
 
 // Types of multipart requests (OpenFlow 1.5 section 7.3.5).
 const (
-	mpDesc        = 0
 	mpFlow        = 1
 	mpAggregate   = 2
-	mpPortStats   = 4
 	mpGroupDesc   = 7
 	mpMeter       = 9
 	mpMeterConfig = 10
@@ -139,33 +137,6 @@ func (c *Conn) Ports(ctx context.Context) ([]Port, error) {
 		return err
 	})
 	return out, err
-}
-
-// PortStats returns the counters of every port.
-func (c *Conn) PortStats(ctx context.Context) ([]PortStat, error) {
-	var out []PortStat
-	err := c.multipart(ctx, mpPortStats, "its ports' counters", one(flows.NoPort), func(b []byte) (err error) {
-		out, err = DecodePortStats(out, b)
-		return err
-	})
-	return out, err
-}
-
-// Description is what the switch calls itself (OpenFlow 1.5 section 7.3.5.1).
-type Description struct {
-	Manufacturer, Hardware, Software, Serial, Datapath string
-}
-
-// Describe returns what the switch calls itself, its version among it.
-func (c *Conn) Describe(ctx context.Context) (d Description, err error) {
-	err = c.multipart(ctx, mpDesc, "its description", func(b []byte) []byte { return b }, func(b []byte) error {
-		if len(b) < 1056 {
-			return errShort
-		}
-		d = Description{text(b[:256]), text(b[256:512]), text(b[512:768]), text(b[768:800]), text(b[800:1056])}
-		return nil
-	})
-	return d, err
 }
 
 // text returns a zero-terminated string.

@@ -37,16 +37,6 @@ func (e *Error) Is(target error) bool {
 var (
 	// ErrBadOutGroup answers a flow to a group that is not there.
 	ErrBadOutGroup = &Error{Type: 2, Code: 9, Name: "OFPBAC_BAD_OUT_GROUP"}
-	// ErrGroupExists answers GroupAdd of an id in use.
-	ErrGroupExists = &Error{Type: 6, Code: 0, Name: "OFPGMFC_GROUP_EXISTS"}
-	// ErrUnknownGroup answers a change of a group that is not there.
-	ErrUnknownGroup = &Error{Type: 6, Code: 8, Name: "OFPGMFC_UNKNOWN_GROUP"}
-	// ErrMeterExists answers MeterAdd of an id in use.
-	ErrMeterExists = &Error{Type: 12, Code: 1, Name: "OFPMMFC_METER_EXISTS"}
-	// ErrUnknownMeter answers a change of a meter that is not there.
-	ErrUnknownMeter = &Error{Type: 12, Code: 3, Name: "OFPMMFC_UNKNOWN_METER"}
-	// ErrOutOfMeters says that the datapath holds no more meters, or none at all.
-	ErrOutOfMeters = &Error{Type: 12, Code: 10, Name: "OFPMMFC_OUT_OF_METERS"}
 	// ErrStaleRole answers a role request older than another controller's.
 	ErrStaleRole = &Error{Type: 11, Code: 0, Name: "OFPRRFC_STALE"}
 )

@@ -27,15 +27,25 @@ type frame = pipeline.Frame
 func packetInMessage(data []byte) Message {
 	b := appendNicira(nil, nxPacketIn2, 0)
 	b = appendProp(b, pinPacket, data...)
-	b = appendProp(b, pinTable, flows.TablePunt)
-	b = appendProp(b, pinCookie, 0, 0, 0, 0, 0xdf, 0x1e, 0, 0, 0, 0, 0, 1)
-	b = appendProp(b, pinReason, 1)
+	b = appendProp(b, 3, flows.TablePunt)
+	b = appendProp(b, 4, 0, 0, 0, 0, 0xdf, 0x1e, 0, 0, 0, 0, 0, 1) // cookie
+	b = appendProp(b, 5, 1)                                        // reason
 	meta := put32(put32(nil, oxmInPort), 6)
 	meta = put64(put64(put32(meta, 0x80010110), 4<<32|1), 0xffffffffffffffff)
 	meta = put64(put32(meta, oxmMetadata), 9)
 	b = appendProp(b, pinMetadata, meta...)
 	b = appendProp(b, pinUserdata, punt.Version)
 	return finish(b, 0)
+}
+
+// appendProp appends a property (OpenFlow 1.5 section 7.2.1.1): its length does
+// not count the padding behind.
+func appendProp(b []byte, typ uint16, payload ...byte) []byte {
+	start := len(b)
+	b = put16(b, typ)
+	b = put16(b, uint16(4+len(payload)))
+	b = append(b, payload...)
+	return pad8(b, start)
 }
 
 // fakeSwitch answers a handshake on one end of a pipe; what comes later goes to
@@ -311,7 +321,8 @@ func pair(tb testing.TB) (lane *Lane, far net.Conn) {
 		tb.Cleanup(func() { ends[i].Close() })
 	}
 	lane = NewLane(nil, 0, nil)
-	lane.nc, lane.s = ends[0], newStream(ends[0])
+	lane.s = newStream(ends[0])
+	lane.link.Store(lane.s)
 	return lane, ends[1]
 }
 
@@ -364,7 +375,7 @@ func TestEncodingAllocatesNothing(t *testing.T) {
 		b = AppendFlowMod(b[:0], 1, FlowMod{Command: FlowAdd, Flow: &flow})
 		b = AppendGroupMod(b, 2, GroupMod{Command: GroupAdd, Group: &group})
 		b = AppendMeterMod(b, 3, MeterAdd, flows.Meter{ID: 1})
-		b = AppendPacketOut(b, 4, 1, flow.Actions, nil)
+		b = appendAnyPacketOut(b, 4, 1, flow.Actions, nil)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

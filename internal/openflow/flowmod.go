@@ -40,8 +40,6 @@ type FlowMod struct {
 	CookieMask uint64
 }
 
-const flowModLen = headerLen + 40
-
 // AppendFlowMod appends a FLOW_MOD message.
 func AppendFlowMod(b []byte, xid uint32, m FlowMod) []byte {
 	start := len(b)

@@ -68,7 +68,6 @@ func decodeAll(m Message) {
 		DecodeMeters(nil, body)
 		DecodeMeterStats(nil, body)
 		DecodePorts(nil, body)
-		DecodePortStats(nil, body)
 		decodeAggregate(body)
 	}
 }

@@ -20,8 +20,8 @@ import (
 // controller id of its own: pipeline.Source and pipeline.Sink of one worker. It
 // connects in ReadFrames, and again whenever the connection is lost.
 //
-// ReadFrames is for one goroutine; WriteReplies and Close may be called by
-// others. There is one lock per batch of replies and none per frame.
+// ReadFrames is for one goroutine; all else may be called by others. There is
+// one lock per batch of replies and none per frame.
 type Lane struct {
 	dial Dialer
 	id   uint16
@@ -31,16 +31,18 @@ type Lane struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 
-	s     *stream // the reader's; nil while there is no connection
+	// link is the connection, nil while there is none. All but the reader use
+	// only its socket.
+	link  atomic.Pointer[stream]
+	s     *stream // the reader's link; nil before it connects
 	quiet bool    // nothing came since the read deadline was set; the reader's
 	asked bool    // an echo request is out; the reader's
 	ready chan struct{}
 	once  sync.Once
 	stats laneCounters
 
-	mu  sync.Mutex
-	nc  net.Conn // guarded by mu; nil while there is no connection
-	out []byte   // guarded by mu
+	mu  sync.Mutex // held while writing, at most writeTimeout
+	out []byte     // guarded by mu
 }
 
 // LaneStats counts what a Lane did.
@@ -80,25 +82,65 @@ func (l *Lane) Stats() LaneStats {
 	}
 }
 
-// Close implements pipeline.Source.
+// Connected reports whether the Lane has a connection now.
+func (l *Lane) Connected() bool { return l.link.Load() != nil }
+
+// How long a write to a switch that does not read may take: while it serves,
+// and once the Lane was closed.
+const (
+	writeTimeout = 10 * time.Second
+	closeTimeout = time.Second
+)
+
+// Close implements pipeline.Source: it ends the read and waits for nothing.
+// Replies can be written until ReadFrames has returned io.EOF; it closes the
+// socket.
 func (l *Lane) Close() error {
 	l.cancel()
-	l.drop()
+	s := l.link.Load()
+	if s == nil {
+		return nil
+	}
+	// A connection that goes away at this moment refuses them, and is over as well.
+	_ = s.nc.SetReadDeadline(time.Unix(1, 0))
+	_ = s.nc.SetWriteDeadline(time.Now().Add(closeTimeout))
 	return nil
 }
 
-// drop closes the connection, if there is one.
-func (l *Lane) drop() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.nc != nil {
-		l.nc.Close()
-		l.nc = nil
+// drop closes a connection; whoever reads or writes there sees it.
+func (l *Lane) drop(s *stream) {
+	l.link.CompareAndSwap(s, nil)
+	s.nc.Close()
+}
+
+// hangUp ends the connection of a closed Lane once the switch has done what it
+// was sent. Open vSwitch gives up a connection that it cannot write to together
+// with what it has not read there yet, so closing at once could cost the last
+// replies.
+func (l *Lane) hangUp() {
+	s := l.s
+	l.s = nil
+	defer l.drop(s)
+	if s.nc.SetReadDeadline(time.Now().Add(closeTimeout)) != nil {
+		return
+	}
+	if l.send(func(b []byte) ([]byte, error) { return AppendHeader(b, TypeBarrier, 0), nil }) != nil {
+		return
+	}
+	for {
+		m, err := s.read()
+		if err != nil || m.Type() == TypeBarrierReply {
+			return
+		}
+		if m.Type() == TypeError {
+			l.stats.refused.Add(1)
+		}
 	}
 }
 
 // ReadFrames implements pipeline.Source. A lost connection keeps the caller
-// waiting for the next.
+// waiting for the next. With io.EOF the connection ends: the worker that calls
+// has written the replies to all it read.
 func (l *Lane) ReadFrames(batch []pipeline.Frame) (int, error) {
 	for {
 		if l.s == nil && !l.connect() {
@@ -115,10 +157,11 @@ func (l *Lane) ReadFrames(batch []pipeline.Frame) (int, error) {
 			continue
 		}
 		if l.ctx.Err() != nil {
+			l.hangUp()
 			return 0, io.EOF
 		}
 		l.log.Warn("openflow: lane lost its connection", "controller", l.id, "error", err)
-		l.drop()
+		l.drop(l.s)
 		l.s = nil
 	}
 }
@@ -206,6 +249,9 @@ func (l *Lane) fill() error {
 		if err := l.s.nc.SetReadDeadline(time.Now().Add(l.idle)); err != nil {
 			return err
 		}
+		if l.ctx.Err() != nil { // Close came in between, and its deadline is gone
+			return l.ctx.Err()
+		}
 	}
 }
 
@@ -241,11 +287,9 @@ func (l *Lane) try() error {
 		nc.Close()
 		return fmt.Errorf("openflow: %w", err)
 	}
-	l.mu.Lock()
-	l.nc = nc
-	l.mu.Unlock()
-	if l.ctx.Err() != nil { // Close came before the connection was there to be closed
-		l.drop()
+	l.link.Store(s)
+	if l.ctx.Err() != nil { // Close came before there was a read to end
+		l.drop(s)
 		return l.ctx.Err()
 	}
 	l.s, l.quiet, l.asked = s, false, false
@@ -273,7 +317,8 @@ func (l *Lane) WriteReplies(r *pipeline.Replies) error {
 func (l *Lane) send(build func(b []byte) ([]byte, error)) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.nc == nil {
+	s := l.link.Load()
+	if s == nil {
 		return errNoConnection
 	}
 	b, err := build(l.out[:0])
@@ -281,12 +326,25 @@ func (l *Lane) send(build func(b []byte) ([]byte, error)) error {
 		return err
 	}
 	l.out = b[:0]
-	if _, err := l.nc.Write(b); err != nil {
-		l.nc.Close() // the reader sees it and connects again
-		l.nc = nil
+	if err := l.write(s.nc, b); err != nil {
+		l.drop(s) // part of a message may be out; the reader sees it and connects again
 		return fmt.Errorf("openflow: write replies: %w", err)
 	}
 	return nil
+}
+
+// write writes b in the time that there is.
+func (l *Lane) write(nc net.Conn, b []byte) error {
+	if err := nc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	if l.ctx.Err() != nil { // Close may have set its deadline before
+		if err := nc.SetWriteDeadline(time.Now().Add(closeTimeout)); err != nil {
+			return err
+		}
+	}
+	_, err := nc.Write(b)
+	return err
 }
 
 // appendReplies appends the packet-outs of all replies.

@@ -86,7 +86,7 @@ func TestLanesGetTheirOwn(t *testing.T) {
 		class         punt.Class
 	}
 	for i, s := range []sent{{3, 4, 9, punt.NS}, {7, 5, 2, punt.RS}, {3, 8, 9, punt.NS}, {3, 12, 9, punt.NS}, {flows.Local, 4, 0, punt.None}} {
-		if err := c.PacketOut(ctx, s.inPort, toPunt(s.port, s.network, s.class), testFrame(byte(i))); err != nil {
+		if err := c.packetOut(ctx, s.inPort, toPunt(s.port, s.network, s.class), testFrame(byte(i))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -140,7 +140,7 @@ func TestReplies(t *testing.T) {
 		t.Fatal(err)
 	}
 	lane, farLane := startLane(t, ctx, l, "br", 2), startLane(t, ctx, l, "far", 0)
-	if err := far.PacketOut(ctx, flows.Controller, []flows.Action{flows.Output{Port: 6}}, testFrame(1)); err != nil {
+	if err := far.packetOut(ctx, flows.Controller, []flows.Action{flows.Output{Port: 6}}, testFrame(1)); err != nil {
 		t.Fatal(err)
 	}
 	asked := readFrames(t, lane, 1)[0]
@@ -221,7 +221,7 @@ func TestLaneSurvivesRestart(t *testing.T) {
 			}
 			return nil
 		})
-		if err := c.PacketOut(ctx, 3, toPunt(4, 1, punt.NS), testFrame(byte(round))); err != nil {
+		if err := c.packetOut(ctx, 3, toPunt(4, 1, punt.NS), testFrame(byte(round))); err != nil {
 			t.Fatal(err)
 		}
 		select {
@@ -263,7 +263,7 @@ func TestSlowLane(t *testing.T) {
 	if err := c.Barrier(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.PacketOut(ctx, 3, toPunt(4, 1, punt.RS), testFrame(2)); err != nil {
+	if err := c.packetOut(ctx, 3, toPunt(4, 1, punt.RS), testFrame(2)); err != nil {
 		t.Fatal(err)
 	}
 	n := 0
@@ -274,7 +274,7 @@ func TestSlowLane(t *testing.T) {
 		}
 	}
 	for { // what was queued may have driven out the marked frame; a new one comes through
-		if err := c.PacketOut(ctx, 3, toPunt(4, 1, punt.RS), testFrame(3)); err != nil {
+		if err := c.packetOut(ctx, 3, toPunt(4, 1, punt.RS), testFrame(3)); err != nil {
 			t.Fatal(err)
 		}
 		if f := readFrames(t, lane, 1)[0]; f.Data[63] == 3 {

@@ -12,21 +12,15 @@ import (
 type PacketIn struct {
 	Frame    []byte
 	Userdata []byte
-	Cookie   uint64
 	Metadata uint64
 	// Regs are the registers; the switch leaves out those that are 0.
 	Regs   [16]uint32
 	InPort uint32
-	Table  uint8
-	Reason uint8
 }
 
-// Properties of a packet-in (nicira-ext.h).
+// Properties of a packet-in that are read (nicira-ext.h).
 const (
 	pinPacket   = 0
-	pinTable    = 3
-	pinCookie   = 4
-	pinReason   = 5
 	pinMetadata = 6
 	pinUserdata = 7
 )
@@ -35,7 +29,6 @@ const (
 const (
 	oxmInPort   = 0x80000004
 	oxmMetadata = 0x80000408
-	nxmReg0     = 0x00010004
 )
 
 // Decode reads a NXT_PACKET_IN2 message into p; ok is false for every other
@@ -55,18 +48,6 @@ func (p *PacketIn) Decode(m Message) (ok bool) {
 		switch typ {
 		case pinPacket:
 			p.Frame = payload
-		case pinTable:
-			if len(payload) >= 1 {
-				p.Table = payload[0]
-			}
-		case pinReason:
-			if len(payload) >= 1 {
-				p.Reason = payload[0]
-			}
-		case pinCookie:
-			if len(payload) == 12 {
-				p.Cookie = get64(payload[4:])
-			}
 		case pinMetadata:
 			if !p.metadata(payload) {
 				return false
@@ -79,7 +60,7 @@ func (p *PacketIn) Decode(m Message) (ok bool) {
 }
 
 // metadata reads the pipeline fields of a packet-in. Registers come in pairs
-// with a mask on an OpenFlow 1.5 connection, singly before; both are read.
+// on an OpenFlow 1.5 connection, with a mask where one of the two is 0.
 func (p *PacketIn) metadata(list []byte) bool {
 	for len(list) > 0 {
 		f, rest, err := cutField(list)
@@ -100,8 +81,6 @@ func (p *PacketIn) metadata(list []byte) bool {
 			reg := (f.header - xregBase) / 0x200 * 2
 			p.Regs[reg] |= uint32(v >> 32)
 			p.Regs[reg+1] |= uint32(v)
-		case f.header >= nxmReg0 && f.header < nxmReg0+16*0x200 && f.header&0x1ff == nxmReg0&0x1ff:
-			p.Regs[(f.header-nxmReg0)/0x200] = get32(f.value)
 		}
 	}
 	return true
@@ -113,7 +92,7 @@ const packetOutLen = headerLen + 8 + 16
 
 // appendPacketOut appends a PACKET_OUT up to its actions (OpenFlow 1.5 section
 // 7.3.6). inPort is where the frame seems to have come from: Open vSwitch never
-// sends it there.
+// sends it there. flows.Controller is nowhere.
 func appendPacketOut(b []byte, xid, inPort uint32) []byte {
 	b = AppendHeader(b, TypePacketOut, xid)
 	b = put32(b, noBuffer)
@@ -129,15 +108,6 @@ func closePacketOut(b []byte, start int, frame []byte) []byte {
 	binary.BigEndian.PutUint16(b[start+12:], uint16(len(b)-start-packetOutLen))
 	b = append(b, frame...)
 	return finish(b, start)
-}
-
-// AppendPacketOut appends a PACKET_OUT of a whole Ethernet frame. inPort is the
-// port it seems to have come from, flows.Controller for none.
-func AppendPacketOut(b []byte, xid, inPort uint32, actions []flows.Action, frame []byte) []byte {
-	start := len(b)
-	b = appendPacketOut(b, xid, inPort)
-	b = AppendActions(b, actions)
-	return closePacketOut(b, start, frame)
 }
 
 // appendReply appends the packet-out of one reply. Replies to a port come from

@@ -42,34 +42,3 @@ func DecodePorts(out []Port, b []byte) ([]Port, error) {
 	}
 	return out, nil
 }
-
-// PortStat is how much a port was used (OpenFlow 1.5 section 7.3.5.6).
-type PortStat struct {
-	Number               uint32
-	RxPackets, TxPackets uint64
-	RxOctets, TxOctets   uint64
-	RxDropped, TxDropped uint64
-	RxErrors, TxErrors   uint64
-}
-
-// DecodePortStats appends the ports in the body of a PORT_STATS reply to out.
-func DecodePortStats(out []PortStat, b []byte) ([]PortStat, error) {
-	for len(b) > 0 {
-		if len(b) < 80 {
-			return out, errShort
-		}
-		n := int(get16(b))
-		if n < 80 || n > len(b) {
-			return out, errShort
-		}
-		out = append(out, PortStat{
-			Number:    get32(b[4:]),
-			RxPackets: get64(b[16:]), TxPackets: get64(b[24:]),
-			RxOctets: get64(b[32:]), TxOctets: get64(b[40:]),
-			RxDropped: get64(b[48:]), TxDropped: get64(b[56:]),
-			RxErrors: get64(b[64:]), TxErrors: get64(b[72:]),
-		})
-		b = b[n:]
-	}
-	return out, nil
-}

@@ -2,17 +2,8 @@ package openflow
 
 import "encoding/binary"
 
-// appendProp appends a property (OpenFlow 1.5 section 7.2.1.1, the form all
-// property lists share): its length does not count the padding behind.
-func appendProp(b []byte, typ uint16, payload ...byte) []byte {
-	start := len(b)
-	b = put16(b, typ)
-	b = put16(b, uint16(4+len(payload)))
-	b = append(b, payload...)
-	return pad8(b, start)
-}
-
-// appendProp16 appends a property of one 16-bit number, which Open vSwitch
+// appendProp16 appends a property (OpenFlow 1.5 section 7.2.1.1, the form all
+// property lists share) of one 16-bit number, which Open vSwitch
 // writes with two octets of padding that count.
 func appendProp16(b []byte, typ, v uint16) []byte {
 	return put16(put16(put16(put16(b, typ), 8), v), 0)
@@ -23,7 +14,8 @@ func appendProp32(b []byte, typ uint16, v uint32) []byte {
 	return put32(put16(put16(b, typ), 8), v)
 }
 
-// appendPropText appends a property whose payload is held in a string.
+// appendPropText appends a property of octets held in a string: its length does
+// not count the padding behind.
 func appendPropText(b []byte, typ uint16, payload string) []byte {
 	start := len(b)
 	b = put16(b, typ)

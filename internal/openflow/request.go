@@ -80,16 +80,8 @@ func (c *Conn) FlushConntrack(ctx context.Context, zone uint16) error {
 		func(int) string { return fmt.Sprintf("to flush conntrack zone %d", zone) })
 }
 
-// PacketOut sends one frame; see AppendPacketOut. It returns when the switch has
-// dealt with it.
-func (c *Conn) PacketOut(ctx context.Context, inPort uint32, actions []flows.Action, frame []byte) error {
-	return c.batch(ctx, 1,
-		func(b []byte, _ int, xid uint32) []byte { return AppendPacketOut(b, xid, inPort, actions, frame) },
-		func(int) string { return "a packet-out" })
-}
-
 // WriteReplies implements pipeline.Sink for those who have frames to send and
-// take none in. What the switch refuses shows in Unclaimed.
+// take none in. What the switch refuses is logged.
 func (c *Conn) WriteReplies(r *pipeline.Replies) error {
 	return c.write(context.Background(), func(b []byte) ([]byte, error) { return appendReplies(b, r) })
 }

@@ -18,7 +18,6 @@ var ErrHeld = errors.New("the pulse port is held by another process")
 
 // Tap is a pulse port that is open, and so has carrier.
 type Tap struct {
-	name    string
 	file    *os.File
 	frames  atomic.Uint64
 	drained chan struct{} // closed when drain has returned
@@ -36,13 +35,14 @@ func Open(name string) (*Tap, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	t := &Tap{name: name, file: os.NewFile(uintptr(fd), devicePath), drained: make(chan struct{})}
+	t := &Tap{file: os.NewFile(uintptr(fd), devicePath), drained: make(chan struct{})}
 	go t.drain()
 	return t, nil
 }
 
-// Name is the device's name.
-func (t *Tap) Name() string { return t.name }
+// Done is closed once the pulse is over: by Close, or because somebody removed
+// the device. Opening it again then makes a new one.
+func (t *Tap) Done() <-chan struct{} { return t.drained }
 
 // Received counts the frames that the switch sent to the pulse port. It should
 // stay 0: a flow that sends there is wrong.

@@ -29,8 +29,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// hold opens the pulse port and answers lines: "close" closes it and ends, any
-// other is answered with what has been received.
+// hold opens the pulse port and answers lines: "close" closes it and ends,
+// "done" is answered once the pulse is over, any other with what has been
+// received.
 func hold(name string) int {
 	tap, err := Open(name)
 	if err != nil {
@@ -38,14 +39,26 @@ func hold(name string) int {
 		fmt.Printf("held=%v %v\n", held, err)
 		return 1
 	}
-	fmt.Println("open", tap.Name())
+	fmt.Println("open", name)
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
-		if lines.Text() == "close" {
+		switch lines.Text() {
+		case "close":
 			fmt.Println(tap.Close(), Remove(name))
 			return 0
+		case "done":
+			<-tap.Done()
+			fmt.Println("over")
+		case "open":
+			tap.Close()
+			if tap, err = Open(name); err != nil {
+				fmt.Println(err)
+				return 1
+			}
+			fmt.Println("open", name)
+		default:
+			fmt.Println(tap.Received())
 		}
-		fmt.Println(tap.Received())
 	}
 	return 0
 }
@@ -176,6 +189,36 @@ func TestCarrierIsTheProcess(t *testing.T) {
 		t.Errorf("Close, Remove: %s", got)
 	}
 	n.eventually("the device is removed", func() bool { return n.flags("dfp-br0") == nil })
+}
+
+// The device goes away under its holder, who is told and can make it anew.
+func TestRemovedDevice(t *testing.T) {
+	t.Parallel()
+	n := newNamespace(t)
+	h := n.hold("dfp-br0")
+	if got := h.line(); got != "open dfp-br0" {
+		t.Fatal(got)
+	}
+	told := make(chan string, 1)
+	go func() { told <- h.ask("done") }()
+	select {
+	case got := <-told:
+		t.Fatalf("the pulse is over before the device is: %s", got)
+	case <-time.After(50 * time.Millisecond):
+	}
+	n.in("ip", "link", "del", "dfp-br0")
+	select {
+	case got := <-told:
+		if got != "over" {
+			t.Fatal(got)
+		}
+	case <-time.After(deadline):
+		t.Fatal("nobody is told that the device is gone")
+	}
+	if got := h.ask("open"); got != "open dfp-br0" {
+		t.Fatalf("opening again: %s", got)
+	}
+	n.eventually("carrier is back", func() bool { return n.carrier("dfp-br0") })
 }
 
 func TestFramesAreCounted(t *testing.T) {

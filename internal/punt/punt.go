@@ -53,17 +53,6 @@ func (c Class) String() string {
 	return classNames[c]
 }
 
-// ParseClass returns the class named s; ok is false for None and for names
-// that are no class.
-func ParseClass(s string) (c Class, ok bool) {
-	for c := NS; c < Classes; c++ {
-		if classNames[c] == s {
-			return c, true
-		}
-	}
-	return None, false
-}
-
 // Registers of the OpenFlow pipeline that a packet-in carries to Damselfly. The
 // network's key travels in the metadata field.
 const (

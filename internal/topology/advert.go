@@ -130,8 +130,9 @@ func (a *advertiser) informationOptions(lifetime time.Duration) []option {
 
 // pack puts options into as few advertisements as the link's MTU allows, in
 // order. Each has the same header, and the source link-layer address, for
-// hosts that miss the others. "If a router sends more than one, each carries a
-// subset of the options" (RFC 4861 section 6.2.3).
+// hosts that miss the others. "If including all options causes the size of an
+// advertisement to exceed the link MTU, multiple advertisements can be sent,
+// each containing a subset of the options" (RFC 4861 section 6.2.3).
 func pack(header ndp.RouterAdvertisement, mac wire.MAC, options []option, mtu int) []Advert {
 	if mtu == 0 {
 		mtu = minLink

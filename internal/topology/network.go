@@ -166,7 +166,8 @@ func ownersOf(n *Network) map[netip.Addr]Owner {
 	owners := make(map[netip.Addr]Owner)
 	if r := n.Router; r != nil {
 		// Whoever sends Router Advertisements is a router to its neighbours,
-		// also with lifetime 0 (RFC 4861 section 6.2.7).
+		// also with lifetime 0, which only says that it is no default router (RFC 4861
+		// section 4.2).
 		o := Owner{MAC: r.MAC, Router: true}
 		owners[r.LinkLocal] = o
 		for _, a := range r.Addresses {

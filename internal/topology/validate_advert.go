@@ -105,7 +105,7 @@ func (c *checker) routes(object string, routes []RouteSpec) {
 		case r.Destination.Addr().IsLinkLocalUnicast():
 			c.add(o, "RFC 4291 section 2.5.6", "%s is link-local, and routers forward nothing to it: give another prefix", r.Destination)
 		case slices.ContainsFunc(routes[:i], func(q RouteSpec) bool { return q.Destination == r.Destination }):
-			c.add(o, "RFC 4191 section 4", "%s is there twice: leave one out", r.Destination)
+			c.add(o, "RFC 4191 section 2.3", "%s is there twice: leave one out", r.Destination)
 		}
 	}
 }

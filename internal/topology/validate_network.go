@@ -78,7 +78,7 @@ func (c *checker) subnet(object string, s *SubnetSpec) {
 }
 
 // isAnycast reports whether a is the prefix's subnet-router anycast address,
-// which the prefixes of a link between two routers lack (RFC 6164 section 5).
+// which the prefixes of a link between two routers lack (RFC 6164 section 6).
 func isAnycast(a netip.Addr, p netip.Prefix) bool {
 	return p.Bits() < 127 && a == p.Masked().Addr()
 }

@@ -10,6 +10,10 @@ const (
 	IPv6Len = 40
 	// MaxHopLimit is the hop limit that proves a sender is on the link (RFC 4861 section 7.1.1).
 	MaxHopLimit = 255
+	// DefaultHopLimit is the hop limit of what Damselfly sends where nothing
+	// asks for another. No standard sets it: it is the default hosts use, and
+	// what our Router Advertisements tell them unless configured otherwise.
+	DefaultHopLimit = 64
 )
 
 // Protocol numbers as they stand in a Next Header field (RFC 8200 section 3).
