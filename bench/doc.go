@@ -16,6 +16,8 @@
 //	stage_test.go      the lab, Damselfly on one bridge and the bare responder on another
 //	measure_test.go    the measures themselves
 //	asks_test.go       what the stations ask, and what a right answer is
+//	dhcpv6_test.go     DHCPv6's fast lane in process
+//	kea_test.go        four-way DHCPv6 exchanges through Open vSwitch, beside Kea
 //	switch_test.go     answers a second, latency and processor time through Open vSwitch
 //
 // Timings are printed and never asserted. Allocations and loss are tests.

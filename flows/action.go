@@ -55,6 +55,11 @@ type SetField struct {
 	Mask  Value
 }
 
+// DecTTL takes one from the hop limit. Open vSwitch hands a packet whose limit
+// is used up to a controller, so a flow drops those above (OpenFlow 1.5 section
+// 7.2.6.6).
+type DecTTL struct{}
+
 // Move copies one whole field into another of the same size.
 type Move struct{ Src, Dst Field }
 
@@ -72,6 +77,7 @@ func (ToGroup) action()      {}
 func (ThroughMeter) action() {}
 func (Punt) action()         {}
 func (SetField) action()     {}
+func (DecTTL) action()       {}
 func (Move) action()         {}
 func (LongerThan) action()   {}
 
@@ -119,6 +125,9 @@ func (a SetField) String() string {
 	}
 	return fmt.Sprintf("set_field:%s->%s", v, setName(a.Field))
 }
+
+// String implements Action.
+func (DecTTL) String() string { return "dec_ttl" }
 
 // String implements Action.
 func (a Move) String() string {

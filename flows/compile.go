@@ -32,7 +32,14 @@ type Compiler struct {
 	env      Env
 	base     *Piece
 	networks map[uint16]compiled[*topology.Network]
-	ports    map[uint16]compiled[*topology.Port]
+	ports    map[uint16]compiled[portSource]
+}
+
+// portSource is all that a port's piece depends on.
+type portSource struct {
+	port *topology.Port
+	// served: its network has a DHCPv6 server.
+	served bool
 }
 
 // compiled is a Piece and the part of the snapshot it was made from. Parts
@@ -47,7 +54,7 @@ func NewCompiler(env Env) *Compiler {
 	c := &Compiler{
 		env:      env,
 		networks: map[uint16]compiled[*topology.Network]{},
-		ports:    map[uint16]compiled[*topology.Port]{},
+		ports:    map[uint16]compiled[portSource]{},
 	}
 	b := builder{env: env, Piece: &Piece{}}
 	b.baseFlows()
@@ -66,11 +73,13 @@ func (c *Compiler) Update(s *topology.Snapshot) *Pieces {
 		}
 		networks[n.Key] = k
 	}
-	ports := make(map[uint16]compiled[*topology.Port], len(s.Ports))
+	ports := make(map[uint16]compiled[portSource], len(s.Ports))
 	for _, p := range s.Ports {
+		n := s.Network(p.Network.Key)
+		from := portSource{p, n != nil && n.DHCPv6 != nil}
 		k, ok := c.ports[p.Key]
-		if !ok || k.from != p {
-			k = compiled[*topology.Port]{p, c.port(p)}
+		if !ok || k.from != from {
+			k = compiled[portSource]{from, c.port(from)}
 		}
 		ports[p.Key] = k
 	}
@@ -94,11 +103,14 @@ func (c *Compiler) network(n *topology.Network) *Piece {
 	b := builder{env: c.env, Piece: &Piece{}, object: uint32(n.Key)}
 	b.networkNDFlows(n)
 	b.networkEchoFlows(n)
+	b.networkDHCPv6Flows(n)
+	b.networkRouteFlows(n)
 	b.networkSwitchFlows(n)
 	return b.Piece
 }
 
-func (c *Compiler) port(p *topology.Port) *Piece {
+func (c *Compiler) port(from portSource) *Piece {
+	p := from.port
 	b := builder{env: c.env, Piece: &Piece{}, object: uint32(p.Key)}
 	if p.OFPort == 0 {
 		return b.Piece
@@ -107,6 +119,7 @@ func (c *Compiler) port(p *topology.Port) *Piece {
 	b.portGateFlows(p)
 	b.portNDFlows(p)
 	b.portEchoFlows(p)
+	b.portDHCPv6Flows(p, from.served)
 	b.portSwitchFlows(p)
 	return b.Piece
 }
@@ -132,6 +145,8 @@ func (b *builder) baseFlows() {
 	b.serviceFlows()
 	b.baseNDFlows()
 	b.baseEchoFlows()
+	b.baseDHCPv6Flows()
+	b.baseRouteFlows()
 	b.puntFlows()
 	b.baseSwitchFlows()
 }

@@ -53,7 +53,7 @@ const (
 	RoleClassify
 	// RoleGuard passes what has a header chain that a flow can judge.
 	RoleGuard
-	// RoleGate lets a port's Neighbor Discovery in, through its meter.
+	// RoleGate lets a message to a service from a port in, through its meter.
 	RoleGate
 	// RoleND finds out what is the sender's own in a Neighbor Discovery message.
 	RoleND
@@ -99,6 +99,20 @@ const (
 	RoleDropUnbound
 	// RoleDropDefault ends what reached a table by no way we know.
 	RoleDropDefault
+	// RoleDropDHCPv6Server ends what only a DHCPv6 server sends.
+	RoleDropDHCPv6Server
+	// RoleDropDHCPv6Unserved ends DHCPv6 to all servers where Damselfly advertises and serves none.
+	RoleDropDHCPv6Unserved
+	// RoleDropDHCPv6Refused ends DHCPv6 to servers that its port may not send there, that is in fragments, or that the port's limit forbids.
+	RoleDropDHCPv6Refused
+	// RoleRoute carries a packet on to the requesting router its destination was delegated to.
+	RoleRoute
+	// RoleDropHopLimit ends a packet to be routed whose hop limit is used up.
+	RoleDropHopLimit
+	// RoleDropScope ends a packet to be routed whose source may not leave its link.
+	RoleDropScope
+	// RoleDropNoRoute ends a packet to the router that it has no route for.
+	RoleDropNoRoute
 	roles
 )
 
@@ -108,6 +122,8 @@ var roleNames = [roles]string{
 	"drop-tagged", "drop-header-chain", "drop-next-header", "drop-ethertype", "drop-source",
 	"drop-nd-invalid", "drop-guest-ra", "drop-redirect", "drop-away", "drop-unknown-mac", "drop-echo",
 	"drop-unbound", "drop-default",
+	"drop-dhcpv6-server", "drop-dhcpv6-unserved", "drop-dhcpv6-refused",
+	"route", "drop-hop-limit", "drop-scope", "drop-no-route",
 }
 
 // String returns the role's name as metrics and plans write it.
@@ -119,10 +135,10 @@ func (r Role) String() string {
 }
 
 // Drop reports whether flows of this role end frames.
-func (r Role) Drop() bool { return r >= RoleDropTagged && r < roles }
+func (r Role) Drop() bool { return r >= RoleDropTagged && r < roles && r != RoleRoute }
 
 // Counted reports whether the packet counts of the role's flows mean something
 // to an operator: an answer, a forward or a drop.
 func (r Role) Counted() bool {
-	return r.Drop() || r == RoleNDAnswer || r == RoleNDForward || r == RoleNDAway || r == RoleEchoAnswer
+	return r.Drop() || r == RoleNDAnswer || r == RoleNDForward || r == RoleNDAway || r == RoleEchoAnswer || r == RoleRoute
 }

@@ -153,7 +153,8 @@ func holding(s *Set) held {
 // addresses.
 func draw(t *rapid.T) topology.Input {
 	networks := []string{"n1", "n2", "n3"}
-	in := topology.Input{Spec: &topology.Spec{}, Keys: topology.Keys{Networks: map[string]uint16{}, Ports: map[string]uint16{}}}
+	in := topology.Input{Spec: &topology.Spec{}, Keys: topology.Keys{Networks: map[string]uint16{}, Ports: map[string]uint16{}},
+		Delegated: map[string][]topology.DelegatedPrefix{}}
 	var router topology.RouterSpec
 	var there []string
 	subnets := map[string]netip.Prefix{}
@@ -166,7 +167,12 @@ func draw(t *rapid.T) topology.Input {
 		spec := topology.NetworkSpec{Name: name}
 		if rapid.Bool().Draw(t, name+" subnet") {
 			subnets[name] = netip.MustParsePrefix(fmt.Sprintf("fd00:%d::/64", i))
-			spec.Subnets = []topology.SubnetSpec{{Prefix: subnets[name]}}
+			yes, mode := true, topology.Mode(rapid.IntRange(0, 2).Draw(t, name+" mode"))
+			// Addresses stay whatever the mode, and with them the ports.
+			spec.Subnets = []topology.SubnetSpec{{Prefix: subnets[name], Mode: mode, Autonomous: &yes}}
+		}
+		if to := rapid.IntRange(0, 6).Draw(t, name+" delegated to"); to > 0 {
+			in.Delegated[name] = []topology.DelegatedPrefix{{Prefix: netip.MustParsePrefix(fmt.Sprintf("2001:db8:%d::/48", to%3)), Port: uint16(to)}}
 		}
 		in.Spec.Networks = append(in.Spec.Networks, spec)
 		if rapid.Bool().Draw(t, name+" router") {
@@ -192,7 +198,8 @@ func draw(t *rapid.T) topology.Input {
 		p := topology.PortSpec{
 			Name: name, Network: rapid.SampledFrom(there).Draw(t, name+" network"), MAC: mac(macs[i]),
 			Router: rapid.Bool().Draw(t, name+" router"), Unknown: rapid.IntRange(0, 4).Draw(t, name+" unknown") == 0,
-			Limits: rapid.SampledFrom([]topology.Limits{nil, {punt.NS: topology.Unlimited}, {punt.NA: {}}, {punt.Echo: {Rate: 1, Burst: 1}}}).Draw(t, name+" limits"),
+			DHCPv6Relay: rapid.IntRange(0, 4).Draw(t, name+" relay") == 0,
+			Limits:      rapid.SampledFrom([]topology.Limits{nil, {punt.NS: topology.Unlimited}, {punt.NA: {}}, {punt.DHCPv6: {}}, {punt.Echo: {Rate: 1, Burst: 1}}}).Draw(t, name+" limits"),
 		}
 		if subnet, ok := subnets[p.Network]; ok && rapid.Bool().Draw(t, name+" address") {
 			a := subnet.Addr().As16()
@@ -283,7 +290,7 @@ func TestOnePortAmong5000(t *testing.T) {
 		flows  int
 	}{
 		{"nothing", func(*topology.Spec, map[string]uint32) {}, 0, 0, 0},
-		{"unplugged", func(_ *topology.Spec, of map[string]uint32) { of[before.Ports[port].Name] = 0 }, 4, 1, 20},
+		{"unplugged", func(_ *topology.Spec, of map[string]uint32) { of[before.Ports[port].Name] = 0 }, 5, 1, 20},
 		{"another number in the switch", func(_ *topology.Spec, of map[string]uint32) { of[before.Ports[port].Name] = 60000 }, 0, 0, 5},
 		{"another address", func(s *topology.Spec, _ map[string]uint32) {
 			a := s.Ports[port].Addresses[0].As16()

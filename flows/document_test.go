@@ -95,8 +95,8 @@ func document(t *testing.T) string {
 func constantOf(table string) string {
 	name := "Table"
 	for part := range strings.SplitSeq(table, "-") {
-		if part == "nd" {
-			name += "ND"
+		if abbreviation, ok := map[string]string{"nd": "ND", "dhcpv6": "DHCPv6"}[part]; ok {
+			name += abbreviation
 			continue
 		}
 		name += strings.ToUpper(part[:1]) + part[1:]

@@ -24,6 +24,7 @@ var passedProtocols = []uint8{6, 17, 47, 50, 51, protoICMPv6, 59, 132}
 
 // Priorities of the guard table.
 const (
+	guardTagged  = 500
 	guardDrop    = 400
 	guardPass    = 300
 	guardUnknown = 200
@@ -35,6 +36,10 @@ func (b *builder) guardFlows() {
 	t := uint8(TableGuard)
 	ip6 := Match{}.IPv6()
 
+	// An access port sends untagged frames; a tag it puts on itself ends the
+	// frame, whatever is behind it. VLAN 0 has a VID of zero too, so what counts
+	// is the bit that says a tag is there.
+	b.add(t, guardTagged, RoleDropTagged, Match{}.WithMask(VLANVID, U16(vlanPresent), U16(vlanPresent)))
 	b.add(t, guardDrop, RoleDropSource, Match{}.WithMask(EthSrc, MAC(groupBit), MAC(groupBit)))
 	for _, never := range []netip.Prefix{multicast, loopback, mapped} {
 		b.add(t, guardDrop, RoleDropSource, ip6.SrcIn(never))

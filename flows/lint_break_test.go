@@ -69,8 +69,7 @@ func TestLintsObject(t *testing.T) {
 		{"priority out of range", "classify", func(t *testing.T, c *compilation) { c.pick(t, TableClassify, RoleClassify).Priority = 1 }},
 		{"a default in table 0", "classify", func(_ *testing.T, c *compilation) { c.flows = append(c.flows, Flow{Priority: ClassifyLow}) }},
 		{"tagged frames pass", "classify", func(t *testing.T, c *compilation) {
-			f := c.pick(t, TableClassify, RoleClassify)
-			f.Match = without(f.Match, VLANVID)
+			c.pick(t, TableGuard, RoleDropTagged).Priority = 1
 		}},
 		{"round the guard", "classify", func(t *testing.T, c *compilation) {
 			c.pick(t, TableClassify, RoleClassify).Actions = []Action{Resubmit{TableServices}}
@@ -87,7 +86,11 @@ func TestLintsObject(t *testing.T) {
 			c.drop(func(f *Flow) bool { return f.Cookie.Role() == RoleDropNextHeader })
 		}},
 		{"a gate without code", "nd-strict", func(t *testing.T, c *compilation) {
-			f := c.pick(t, TableServices, RoleGate)
+			i := slices.IndexFunc(c.flows, func(f Flow) bool {
+				_, nd := f.Match.Get(ICMPv6Code)
+				return f.Table == TableServices && f.Cookie.Role() == RoleGate && nd
+			})
+			f := &c.flows[i]
 			f.Match = without(f.Match, ICMPv6Code)
 		}},
 		{"a forward without hop limit", "nd-strict", func(t *testing.T, c *compilation) {
@@ -107,6 +110,26 @@ func TestLintsObject(t *testing.T) {
 		}},
 		{"switched above the drops", "nd-drops", func(t *testing.T, c *compilation) {
 			c.pick(t, TableServices, RoleSwitch).Priority = serviceDrop + 1
+		}},
+		{"DHCPv6 to servers is carried", "dhcpv6-shield", func(_ *testing.T, c *compilation) {
+			c.drop(func(f *Flow) bool { return f.Cookie.Role() == RoleDropDHCPv6Refused && f.Table == TableServices })
+		}},
+		{"guests may be servers", "dhcpv6-shield", func(t *testing.T, c *compilation) {
+			c.pick(t, TableServices, RoleDropDHCPv6Server).Priority = serviceOther
+		}},
+		{"fragments of DHCPv6", "dhcpv6-shield", func(_ *testing.T, c *compilation) {
+			for i, f := range c.flows {
+				if slices.Contains(f.Actions, Action(Resubmit{TableDHCPv6})) {
+					c.flows[i].Match = without(f.Match, IPFrag)
+				}
+			}
+		}},
+		{"an unmetered client", "metered-punt", func(t *testing.T, c *compilation) {
+			f := c.pick(t, TableDHCPv6, RoleGate)
+			f.Actions = unmetered(f.Actions)
+		}},
+		{"a used-up hop limit", "hop-limit", func(_ *testing.T, c *compilation) {
+			c.drop(func(f *Flow) bool { return f.Cookie.Role() == RoleDropHopLimit })
 		}},
 		{"NORMAL", "outputs", func(t *testing.T, c *compilation) { c.pick(t, TableOutput, RoleOutput).Actions[0] = Output{0xfffffffa} }},
 		{"FLOOD", "outputs", func(t *testing.T, c *compilation) { c.pick(t, TableOutput, RoleOutput).Actions[0] = Output{0xfffffffb} }},
@@ -143,7 +166,7 @@ func TestLintsObject(t *testing.T) {
 		covered[tt.lint] = true
 		t.Run(tt.lint+"/"+tt.name, func(t *testing.T) {
 			t.Parallel()
-			c := compilationOf(named["router-guest"](), envs["ndext-pulse"])
+			c := compilationOf(buildDHCPv6(), envs["ndext-pulse"])
 			tt.mutate(t, c)
 			if len(lints[tt.lint](c)) == 0 {
 				t.Errorf("lint %s sees nothing wrong", tt.lint)

@@ -42,6 +42,8 @@ var lints = map[string]func(*compilation) []string{
 	"next-header":    lintNextHeader,
 	"nd-strict":      lintNDStrict,
 	"nd-drops":       lintNDDrops,
+	"dhcpv6-shield":  lintDHCPv6Shield,
+	"hop-limit":      lintHopLimit,
 	"outputs":        lintOutputs,
 	"whole-punt":     lintWholePunt,
 	"metered-punt":   func(c *compilation) []string { return c.walk().punts },
@@ -158,9 +160,10 @@ func lintCookies(c *compilation) (faults []string) {
 	return faults
 }
 
-// lintClassify: table 0 holds only per-port rules in our range of priorities;
-// only untagged frames pass, and only into the guard table.
+// lintClassify: table 0 holds only per-port rules in our range of priorities,
+// frames pass only into the guard table, and that drops tagged ones first.
 func lintClassify(c *compilation) (faults []string) {
+	tagged, other := uint16(0), uint16(0)
 	for _, f := range c.flows {
 		if f.Table != TableClassify {
 			continue
@@ -169,15 +172,26 @@ func lintClassify(c *compilation) (faults []string) {
 		if f.Priority < ClassifyLow || f.Priority > ClassifyHigh || !perPort || !in.Exact() {
 			faults = append(faults, "not a per-port rule in our range: "+f.String())
 		}
-		tag, ok := f.Match.Get(VLANVID)
-		if len(f.Actions) > 0 && (!ok || !tag.Exact() || tag.Value != Value{}) {
-			faults = append(faults, "lets a tagged frame pass: "+f.String())
-		}
 		for _, a := range f.Actions {
 			if r, ok := a.(Resubmit); ok && r.Table != TableGuard {
 				faults = append(faults, "goes round the guard table: "+f.String())
 			}
 		}
+	}
+	present := U16(0x1000)
+	for _, f := range c.flows {
+		if f.Table != TableGuard {
+			continue
+		}
+		tag, ok := f.Match.Get(VLANVID)
+		if ok && len(f.Match) == 1 && len(f.Actions) == 0 && tag.Value == present && tag.Mask == present {
+			tagged = f.Priority
+		} else {
+			other = max(other, f.Priority)
+		}
+	}
+	if tagged <= other {
+		faults = append(faults, "tagged frames are not dropped above everything in the guard table")
 	}
 	return faults
 }

@@ -115,6 +115,11 @@ const (
 	ethTypeARP  = 0x0806
 	ethTypeIPv6 = 0x86dd
 
+	// vlanPresent is the bit of a VID that says there is a tag (OpenFlow 1.5
+	// section 7.2.3.8).
+	vlanPresent = 0x1000
+
+	protoUDP    = 17
 	protoICMPv6 = 58
 
 	// Values of the fragment field (nicira-ext.h, nx_ip_frag).
@@ -175,6 +180,12 @@ func (e FieldMatch) text() string {
 	switch {
 	case e.Field == VLANVID && e.Exact() && e.Value == (Value{}):
 		return "vlan_tci=0x0000/0x1fff"
+	case e.Field == VLANVID && e.Value == U16(vlanPresent) && e.Mask == U16(vlanPresent):
+		return "vlan_tci=0x1000/0x1000"
+	case e.Field == UDPSrc || e.Field == TCPSrc:
+		return "tp_src=" + e.number()
+	case e.Field == UDPDst || e.Field == TCPDst:
+		return "tp_dst=" + e.number()
 	case e.Field == IPFrag:
 		return "nw_frag=" + fragName(e.Value[0], e.Mask[0])
 	case e.Field == ICMPv6Type:
@@ -191,6 +202,14 @@ func (e FieldMatch) text() string {
 	default:
 		return fmt.Sprintf("%s=%s/%s", e.Field, e.Field.text(e.Value), e.Field.text(e.Mask))
 	}
+}
+
+// number renders a port's value, with its mask in hexadecimal if it has one.
+func (e FieldMatch) number() string {
+	if e.Exact() {
+		return fmt.Sprint(e.Value.Uint(2))
+	}
+	return fmt.Sprintf("%#x/%#x", e.Value.Uint(2), e.Mask.Uint(2))
 }
 
 // maskBits returns the length of a prefix mask.

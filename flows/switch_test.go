@@ -95,6 +95,13 @@ func (s *fakeSwitch) actions(actions []Action, p *packet) {
 			for i := range v {
 				v[i] = v[i]&^a.Mask[i] | a.Value[i]&a.Mask[i]
 			}
+		case DecTTL:
+			ttl := &p.fields[IPTTL][0]
+			if *ttl <= 1 {
+				s.note("hop limit used up")
+				return
+			}
+			*ttl--
 		case Move:
 			p.fields[a.Dst] = p.fields[a.Src]
 		case LongerThan:

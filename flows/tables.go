@@ -27,12 +27,16 @@ const (
 	TableEcho = 26
 	// TableEchoReply answers them.
 	TableEchoReply = 27
+	// TableDHCPv6 meters messages to DHCPv6 servers.
+	TableDHCPv6 = 28
 	// TablePunt hands frames to Damselfly.
 	TablePunt = 30
 	// TableAway is what happens to them while Damselfly is away.
 	TableAway = 31
 	// TableSwitch finds the port behind a destination MAC.
 	TableSwitch = 50
+	// TableRoute finds the next hop of what was sent to the router.
+	TableRoute = 60
 	// TableOutput delivers to a port by its key.
 	TableOutput = 70
 	// TableProbe is where the datapath's capabilities are tried out.
@@ -43,8 +47,8 @@ const (
 var tableNames = map[uint8]string{
 	TableClassify: "classify", TableGuard: "guard", TableServices: "services", TableNDSource: "nd-source",
 	TableNDOptions: "nd-options", TableNDFlags: "nd-flags", TableNDTarget: "nd-target", TableNDReply: "nd-reply", TableEcho: "echo",
-	TableEchoReply: "echo-reply", TablePunt: "punt", TableAway: "away", TableSwitch: "switch",
-	TableOutput: "output", TableProbe: "probe",
+	TableEchoReply: "echo-reply", TableDHCPv6: "dhcpv6", TablePunt: "punt", TableAway: "away", TableSwitch: "switch",
+	TableRoute: "route", TableOutput: "output", TableProbe: "probe",
 }
 
 // TableName returns the name of a table of ours, "" for others.
@@ -63,5 +67,5 @@ const (
 // PrefixTables are the tables that match IPv6 addresses. Open vSwitch looks
 // these up by prefix, so that a megaflow keeps only the bits that decided.
 func PrefixTables() []uint8 {
-	return []uint8{TableGuard, TableServices, TableNDSource, TableNDTarget, TableEchoReply, TableAway}
+	return []uint8{TableGuard, TableServices, TableNDSource, TableNDTarget, TableEchoReply, TableDHCPv6, TableAway, TableRoute}
 }

@@ -27,6 +27,8 @@ var named = map[string]func() *topology.Snapshot{
 	"prefixes":     func() *topology.Snapshot { return build(prefixesSpec(), nil) },
 	"local":        func() *topology.Snapshot { return build(l2Spec(), map[string]uint32{"vm2": Local}) },
 	"unbound":      func() *topology.Snapshot { return build(routerSpec(), map[string]uint32{"vm2": 0}) },
+	"dhcpv6":       func() *topology.Snapshot { return buildDHCPv6() },
+	"stateless":    func() *topology.Snapshot { return build(statelessSpec(), nil) },
 	"limits":       func() *topology.Snapshot { return build(limitsSpec(), nil) },
 }
 
@@ -114,6 +116,39 @@ func prefixesSpec() *topology.Spec {
 func limitsSpec() *topology.Spec {
 	s := routerSpec()
 	s.Ports[0].Limits = topology.Limits{punt.NS: topology.Unlimited, punt.Echo: {}, punt.RS: {Rate: 5, Burst: 7}}
+	return s
+}
+
+// statelessSpec has a guest that may ask nothing.
+func statelessSpec() *topology.Spec {
+	s := routerSpec()
+	s.Networks[0].Subnets[0].Mode = topology.DHCPv6Stateless
+	s.Ports[1].Limits = topology.Limits{punt.DHCPv6: {}}
+	return s
+}
+
+// dhcpv6Spec has a requesting router vm2, a relay vm3 and an unlimited vm4.
+func dhcpv6Spec() *topology.Spec {
+	s := routerSpec()
+	s.Networks[0].Subnets[0].Mode = topology.DHCPv6Stateful
+	s.Networks[0].Delegations = []topology.DelegationSpec{{Pool: netip.MustParsePrefix("2001:db8:8000::/40"), Length: 56}}
+	s.Ports = append(s.Ports,
+		topology.PortSpec{Name: "vm3", Network: "blue", MAC: mac(0x13), DHCPv6Relay: true},
+		topology.PortSpec{Name: "vm4", Network: "blue", MAC: mac(0x14), Limits: topology.Limits{punt.DHCPv6: topology.Unlimited}})
+	return s
+}
+
+// buildDHCPv6 delegates two prefixes, one within the other, to vm2 and vm3.
+func buildDHCPv6() *topology.Snapshot {
+	in := input(dhcpv6Spec(), nil)
+	in.Delegated = map[string][]topology.DelegatedPrefix{"blue": {
+		{Prefix: netip.MustParsePrefix("2001:db8:8000:100::/56"), Port: 2, NextHop: netip.MustParseAddr("fe80::ff:fe00:12")},
+		{Prefix: netip.MustParsePrefix("2001:db8:8000:180::/57"), Port: 3, NextHop: netip.MustParseAddr("fe80::99"), MAC: mac(0x99)},
+	}}
+	s, problems := new(topology.Builder).Build(in)
+	if s == nil || len(problems) > 0 {
+		panic(fmt.Sprintf("a topology of the tests is wrong: %v", problems))
+	}
 	return s
 }
 

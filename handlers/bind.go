@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"damselfly/handlers/dhcpv6"
 	"damselfly/handlers/reason"
 	"damselfly/internal/topology"
 	"damselfly/pipeline"
@@ -21,40 +22,72 @@ func Explain(r pipeline.Reason) string { return reason.Explain(r) }
 // that found a mistake must not fill the disk with it.
 const panicLogInterval = time.Minute
 
+// Bind is Services.Bind without any service: any number of workers may call the
+// Handler at once.
+func Bind(snapshot func() *topology.Snapshot, now func() time.Time, log *slog.Logger) pipeline.Handler {
+	return new(Services).Bind(snapshot, now, log)
+}
+
 // Bind returns the Handler that serves what snapshot gives, by the clock now;
-// both are asked once per batch. Any number of workers may call it at once.
+// both are asked once per batch. It is for one worker, as its services are.
 //
 // A panic ends in pipeline.Panicked for its frame alone, with a stack in log at
 // most once a minute.
-func Bind(snapshot func() *topology.Snapshot, now func() time.Time, log *slog.Logger) pipeline.Handler {
+func (v *Services) Bind(snapshot func() *topology.Snapshot, now func() time.Time, log *slog.Logger) pipeline.Handler {
 	p := &panics{log: log}
 	return func(batch []pipeline.Frame, r *pipeline.Replies, reasons []pipeline.Reason) {
 		s, t := snapshot(), now()
 		for done := 0; done < len(batch); {
-			done = serve(s, t, batch, done, r, reasons, p)
+			done = v.serve(s, t, batch, done, r, reasons, p)
 		}
 	}
 }
 
 // serve handles batch from first on until the end or a panic, and returns how
 // many frames are done. One recover thus covers many frames.
-func serve(s *topology.Snapshot, now time.Time, batch []pipeline.Frame, first int,
+func (v *Services) serve(s *topology.Snapshot, now time.Time, batch []pipeline.Frame, first int,
 	r *pipeline.Replies, reasons []pipeline.Reason, p *panics) (done int) {
 	done = first
 	made := len(r.List())
 	defer func() {
-		if v := recover(); v != nil {
+		if fault := recover(); fault != nil {
 			r.Undo(made) // half a reply is none
 			reasons[done] = pipeline.Panicked
-			p.report(v, &batch[done], now)
+			p.report(fault, &batch[done], now)
 			done++
 		}
 	}()
 	for ; done < len(batch); done++ {
 		made = len(r.List())
-		reasons[done] = Dispatch(s, now, &batch[done], r)
+		reasons[done] = v.Dispatch(s, now, &batch[done], r)
 	}
 	return done
+}
+
+// Decider is the slow lane's side of Services: it decides what Dispatch handed
+// over. It is for one goroutine.
+type Decider struct {
+	services Services
+	panics   panics
+}
+
+// NewDecider returns a Decider with services of its own.
+func NewDecider(v Services, log *slog.Logger) *Decider {
+	return &Decider{services: v, panics: panics{log: log}}
+}
+
+// Decide is Services.Decide, and a panic ends in pipeline.Panicked for its frame
+// alone.
+func (d *Decider) Decide(s *topology.Snapshot, now time.Time, c dhcpv6.Changes, f *pipeline.Frame, r *pipeline.Replies) (why pipeline.Reason) {
+	made := len(r.List())
+	defer func() {
+		if fault := recover(); fault != nil {
+			r.Undo(made)
+			why = pipeline.Panicked
+			d.panics.report(fault, f, now)
+		}
+	}()
+	return d.services.Decide(s, now, c, f, r)
 }
 
 // panics logs recovered panics of all workers.

@@ -1,6 +1,7 @@
 // Package handlers decides what becomes of one punted frame, given one snapshot
 // of the topology: which replies, and the one reason it ends in. Below Bind all
-// of it is pure: no state, no I/O, no clock.
+// of it is pure: no state, no I/O, no clock. What must change durable state to be
+// answered is handed over, and decided by Services.Decide within a transaction.
 //
 //	bind.go       a batch: snapshot and time loaded once, a panic kept to its frame
 //	dispatch.go   a frame: its port and network, its headers, the protocol by a switch
@@ -9,6 +10,7 @@
 //	nd/           Neighbor Solicitation and Advertisement, Redirect (RFC 4861 sections 7 and 8)
 //	ra/           Router Solicitation and Advertisement (RFC 4861 section 6)
 //	icmpv6/       echo (RFC 4443 section 4)
+//	dhcpv6/       the DHCPv6 server, and a relay (RFC 9915)
 //
 // A frame gets at most one reply, but a Router Solicitation one for each
 // advertisement of its network. Bytes come from wire, whose gates every message

@@ -31,6 +31,9 @@ const (
 	// Panicked frames made the Handler panic; the frame is dropped, the rest of
 	// its batch is served.
 	Panicked
+	// Deferred frames were handed on by the Handler; who decides them counts them
+	// through Stats.Add, so that each still ends in one reason.
+	Deferred
 	// FirstReason is the first number free for the Handler.
 	FirstReason
 )

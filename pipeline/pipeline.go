@@ -20,7 +20,7 @@ type Tap func(batch []Frame, reasons []Reason, replies []Reply)
 type Config struct {
 	// Lanes are the workers' ends: one worker each.
 	Lanes []Lane
-	// Handler decides the frames. It is called by all workers at once and
+	// Handler decides the frames of lanes without one of their own. It is called by all workers at once and
 	// keeps no state of its own that is not safe for that.
 	Handler Handler
 	// Limit returns the budget of a port and class; nil means no limits. It is
@@ -42,6 +42,8 @@ type Config struct {
 type Lane struct {
 	Source Source
 	Sink   Sink
+	// Handler is this lane's alone; nil means Config.Handler.
+	Handler Handler
 }
 
 // Run moves frames until ctx ends, then stops in order: sources first, so that
@@ -95,12 +97,17 @@ type worker struct {
 	batch   [MaxBatch]Frame
 	reasons [MaxBatch]Reason
 	replies *Replies
+	handler Handler
 	// failing is true while writes fail, so that one run of failures is one log line.
 	failing bool
 }
 
 func newWorker(c *Config, lane Lane, s *shard) *worker {
-	return &worker{c: c, lane: lane, stats: s, replies: NewReplies(MaxBatch * 256)}
+	w := &worker{c: c, lane: lane, stats: s, replies: NewReplies(MaxBatch * 256), handler: c.Handler}
+	if lane.Handler != nil {
+		w.handler = lane.Handler
+	}
+	return w
 }
 
 // run serves the lane until its Source ends.
@@ -128,7 +135,7 @@ func (w *worker) serve(batch []Frame) {
 	}
 	reasons := w.reasons[:len(kept)]
 	clear(reasons)
-	w.c.Handler(kept, w.replies, reasons)
+	w.handler(kept, w.replies, reasons)
 	if err := w.flush(); err != nil {
 		w.stats.lost(len(w.replies.List()))
 	}

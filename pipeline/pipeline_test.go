@@ -60,7 +60,7 @@ func TestOrder(t *testing.T) {
 			q.in <- batch
 		}
 		sinks[i] = newSent()
-		lanes[i] = Lane{q, sinks[i]}
+		lanes[i] = Lane{Source: q, Sink: sinks[i]}
 	}
 	stats := NewStats(2, classCount, int(reasonCount))
 	r := start(t, Config{Lanes: lanes, Handler: mirror, Stats: stats})
@@ -94,7 +94,7 @@ func TestOrder(t *testing.T) {
 func TestStopAnswersWhatWasRead(t *testing.T) {
 	sink, in, on := newSent(), make(chan struct{}), make(chan struct{})
 	r := start(t, Config{
-		Lanes: []Lane{{newQueue(frames(1, 0, 5)), sink}},
+		Lanes: []Lane{{Source: newQueue(frames(1, 0, 5)), Sink: sink}},
 		Handler: func(batch []Frame, replies *Replies, reasons []Reason) {
 			close(in)
 			<-on
@@ -119,7 +119,7 @@ func TestEndings(t *testing.T) {
 	config := func(q ...*queue) Config {
 		c := Config{Handler: mirror, Stats: NewStats(len(q), classCount, int(reasonCount))}
 		for _, q := range q {
-			c.Lanes = append(c.Lanes, Lane{q, newSent()})
+			c.Lanes = append(c.Lanes, Lane{Source: q, Sink: newSent()})
 		}
 		return c
 	}
@@ -176,7 +176,7 @@ func TestOneReasonEach(t *testing.T) {
 	batch = append(batch, Frame{Port: 3, Class: 200}, Frame{Port: 65535, Class: 1})
 	stats := NewStats(1, classCount, int(reasonCount))
 	c := Config{
-		Lanes: []Lane{{newQueue(batch), newSent()}},
+		Lanes: []Lane{{Source: newQueue(batch), Sink: newSent()}},
 		Handler: func(batch []Frame, _ *Replies, reasons []Reason) {
 			for i := range batch {
 				switch {
@@ -217,7 +217,7 @@ func TestOneReasonEach(t *testing.T) {
 func TestForgottenFrame(t *testing.T) {
 	w := bench(Config{})
 	w.serve(frames(1, 1, 3))
-	w.c.Handler = func([]Frame, *Replies, []Reason) {}
+	w.handler = func([]Frame, *Replies, []Reason) {}
 	w.serve(frames(1, 1, 2))
 	if n := w.c.Stats.Count(1, Unset); n != 2 {
 		t.Errorf("%d frames are counted as forgotten, want 2", n)
@@ -230,7 +230,7 @@ func TestSinkFailures(t *testing.T) {
 	var log lockedBuffer
 	sink, q := newSent(), newQueue()
 	stats := NewStats(1, classCount, int(reasonCount))
-	r := start(t, Config{Lanes: []Lane{{q, sink}}, Handler: mirror, Stats: stats, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	r := start(t, Config{Lanes: []Lane{{Source: q, Sink: sink}}, Handler: mirror, Stats: stats, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	for _, refuse := range []bool{true, true, false, true, false} {
 		sink.refuse(refuse)
 		q.in <- frames(1, 0, 3)
@@ -254,7 +254,7 @@ func TestSinkFailures(t *testing.T) {
 func TestTap(t *testing.T) {
 	var seen []byte
 	c := Config{
-		Lanes:   []Lane{{newQueue(frames(1, 0, 3), frames(1, 0, 2)), newSent()}},
+		Lanes:   []Lane{{Source: newQueue(frames(1, 0, 3), frames(1, 0, 2)), Sink: newSent()}},
 		Handler: mirror,
 		Stats:   NewStats(1, classCount, int(reasonCount)),
 		Tap: func(batch []Frame, reasons []Reason, replies []Reply) {

@@ -130,8 +130,16 @@ func (s *shard) add(port uint16, class uint8, r Reason) {
 
 func (s *shard) count(batch []Frame, reasons []Reason) {
 	for i := range batch {
-		s.add(batch[i].Port, batch[i].Class, reasons[i])
+		if reasons[i] != Deferred {
+			s.add(batch[i].Port, batch[i].Class, reasons[i])
+		}
 	}
+}
+
+// Add counts one frame that a Handler deferred. Each shard beyond those of the
+// lanes belongs to one goroutine that decides such frames.
+func (s *Stats) Add(shard int, port uint16, class uint8, r Reason) {
+	s.shards[shard].add(port, class, r)
 }
 
 func (s *shard) lost(n int) { bump(&s.unsent, uint64(n)) }

@@ -22,6 +22,7 @@ type cli struct {
 	Plan   planCmd   `cmd:"" help:"Show the flow changes that a run would make."`
 	Replay replayCmd `cmd:"" help:"Put the frames of a capture through the same code, one verdict a frame."`
 	Status statusCmd `cmd:"" help:"Show the state of a running damselfly."`
+	Leases leasesCmd `cmd:"" help:"List the DHCPv6 leases of a running damselfly, or release some."`
 	Clear  clearCmd  `cmd:"" help:"Remove everything of Damselfly's from a bridge, undoing a take-over."`
 
 	JSON     bool   `help:"Print JSON instead of text."`

@@ -41,7 +41,7 @@ func TestRun(t *testing.T) {
 		out  []string // in what was printed
 		err  []string // in what was complained of
 	}{
-		{"help", []string{"--help"}, 0, []string{"run", "check", "plan", "replay", "status", "clear", "--json", "--log-level"}, nil},
+		{"help", []string{"--help"}, 0, []string{"run", "check", "plan", "replay", "status", "leases", "clear", "--json", "--log-level"}, nil},
 		{"a command's help", []string{"run", "--help"}, 0, []string{"--take-over", "--capture", "--ovsdb"}, nil},
 		{"nothing", nil, 2, nil, []string{"damselfly: ", "--help"}},
 		{"no such command", []string{"walk"}, 2, nil, []string{"walk", "--help"}},
@@ -58,6 +58,9 @@ func TestRun(t *testing.T) {
 		{"replay nothing", []string{"replay", "-c", good, gone, gone}, 1, nil, []string{gone}},
 		{"replay no capture", []string{"replay", "-c", good, good, filepath.Join(t.TempDir(), "out")}, 1, nil, []string{good}},
 		{"status of nobody", []string{"status", "--api", "127.0.0.1:1"}, 1, nil, []string{"no damselfly answers at 127.0.0.1:1"}},
+		{"leases of nobody", []string{"leases", "--api", "127.0.0.1:1"}, 1, nil, []string{"no damselfly answers at 127.0.0.1:1"}},
+		{"release all", []string{"leases", "-c", good, "--release"}, 1, nil, []string{"--release", "--port"}},
+		{"release nowhere", []string{"leases", "--release", "--port", "vm1"}, 1, nil, []string{"-c FILE"}},
 		{"status turned off", []string{"status", "-c", silent}, 1, nil, []string{"turned off"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

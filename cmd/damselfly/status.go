@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"damselfly/internal/agent"
@@ -47,16 +50,28 @@ func ask(ctx context.Context, address, path string, into any) error {
 	if err != nil {
 		return fmt.Errorf("api %q: %w", address, err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	return exchange(http.DefaultClient, req, address, into)
+}
+
+// exchange asks a running damselfly at an address or socket, and decodes what it
+// answers.
+func exchange(client *http.Client, req *http.Request, at string, into any) error {
+	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("no damselfly answers at %s: is it running, and is that its `api` address? (%w)", address, err)
+		return fmt.Errorf("no damselfly answers at %s: is it running, and is that where it listens? (%w)", at, err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s at %s answers %s: another program listens there", path, address, resp.Status)
+	path := req.URL.Path
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusBadRequest, http.StatusServiceUnavailable:
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096)) // half of it says more than nothing
+		return errors.New(strings.TrimSpace(string(text)))
+	default:
+		return fmt.Errorf("%s at %s answers %s: another program listens there", path, at, resp.Status)
 	}
 	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-		return fmt.Errorf("%s at %s: %w: another program listens there", path, address, err)
+		return fmt.Errorf("%s at %s: %w: another program listens there", path, at, err)
 	}
 	return nil
 }

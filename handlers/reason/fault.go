@@ -11,7 +11,7 @@ func OfFault(f wire.Fault) pipeline.Reason {
 	return firstFault + pipeline.Reason(f) - 1
 }
 
-// fault is the inverse of OfFault, for firstFault <= r < Count.
+// fault is the inverse of OfFault, for firstFault <= r < firstDHCPv6.
 func fault(r pipeline.Reason) wire.Fault {
 	return wire.Fault(r-firstFault) + 1
 }

@@ -4,14 +4,19 @@
 //
 //	reason.go   the reasons of decisions: answered, re-sent, or a rule about who may say what
 //	fault.go    the reasons of malformed frames, one for each wire.Fault
+//	dhcpv6.go   the reasons of malformed DHCPv6, one for each dhcpv6.Fault
 //
 // The numbers live only in this process; the names are stable: operators graph them.
 package reason
 
 import (
+	"damselfly/internal/dhcpv6"
 	"damselfly/internal/wire"
 	"damselfly/pipeline"
 )
+
+// HandedOver: the frame waits for a decision that changes durable state; the slow lane counts its end.
+const HandedOver = pipeline.Deferred
 
 // The ways a frame that reached the handlers can end, faults of its form aside.
 const (
@@ -53,12 +58,40 @@ const (
 	// GuestRedirect: a Redirect from a guest (RFC 4861 section 8.1).
 	GuestRedirect
 
+	// SlowLaneFull: there was no place to wait in, or the port had all of its own.
+	SlowLaneFull
+	// NotDurable: the state that the answer promises could not be written, so there is no answer.
+	NotDurable
+
+	// DHCPv6NotServed: no subnet of the network has DHCPv6, or the network has nobody to answer from.
+	DHCPv6NotServed
+	// DHCPv6RelayNotAllowed: a Relay-forward from a port that is not marked as a relay's (RFC 9915 section 19).
+	DHCPv6RelayNotAllowed
+	// DHCPv6SourcePort: a client's message from another UDP port than 546.
+	DHCPv6SourcePort
+	// DHCPv6SourceAddress: a client's message that is not from a link-local address (RFC 9915 section 18.2).
+	DHCPv6SourceAddress
+	// DHCPv6UnknownLink: a relay names a link that is not the network's.
+	DHCPv6UnknownLink
+	// DHCPv6CannotJudge: a Confirm on a network without prefixes to compare with (RFC 9915 section 18.3.3).
+	DHCPv6CannotJudge
+	// DHCPv6Registration: an address that may not be registered (RFC 9686 section 4.2.1).
+	DHCPv6Registration
+	// DHCPv6TooLarge: the answer does not fit a packet of 1,280 octets.
+	DHCPv6TooLarge
+	// DHCPv6Forwarded: the message went to the external server of its subnet.
+	DHCPv6Forwarded
+	// DHCPv6ServerUnreachable: the external server could not be sent to.
+	DHCPv6ServerUnreachable
+
 	firstFault
 )
 
+const firstDHCPv6 = firstFault + pipeline.Reason(wire.Faults) - 1
+
 // Count is the number of reasons, those of the pipeline included: they run
 // from 0 to Count-1.
-const Count = int(firstFault) + wire.Faults - 1
+const Count = int(firstDHCPv6) + dhcpv6.Faults - 1
 
 type entry struct{ name, text string }
 
@@ -87,6 +120,21 @@ var entries = [firstFault]entry{
 	ForgedRouterFlag: {"forged-router-flag", "a guest advertised itself as a router; if it is one, its port needs `router: true`"},
 	GuestRA:          {"guest-ra", "a Router Advertisement from a guest; only a port with `router: true` on a network that Damselfly does not advertise may send one"},
 	GuestRedirect:    {"guest-redirect", "a Redirect from a guest"},
+
+	HandedOver:   {"handed-over", "waits for a lease to be written; the slow lane counts its end"},
+	SlowLaneFull: {"slow-lane-full", "more lease requests wait than are kept, or more of this port than its share; clients try again by themselves"},
+	NotDurable:   {"not-durable", "the lease could not be written to `state`, so it was not given; look at the disk"},
+
+	DHCPv6NotServed:         {"dhcpv6-not-served", "no subnet of the network has a DHCPv6 `mode`, and nothing is delegated"},
+	DHCPv6RelayNotAllowed:   {"dhcpv6-relay-not-allowed", "a relay's message from a port without `dhcpv6_relay: true`"},
+	DHCPv6SourcePort:        {"dhcpv6-source-port", "a client's message from a UDP port other than 546"},
+	DHCPv6SourceAddress:     {"dhcpv6-source-address", "a client's message that is not from a link-local address"},
+	DHCPv6UnknownLink:       {"dhcpv6-unknown-link", "a relay names a link that is on no subnet of its port's network"},
+	DHCPv6CannotJudge:       {"dhcpv6-cannot-judge", "a Confirm on a network without a prefix to compare with; silence is the right answer"},
+	DHCPv6Registration:      {"dhcpv6-registration-refused", "an address to register that is on no subnet of the network, is another's, or is one more than the port may hold"},
+	DHCPv6TooLarge:          {"dhcpv6-too-large", "the answer would not fit 1,280 octets; the client asks for too much at once"},
+	DHCPv6Forwarded:         {"dhcpv6-forwarded", "passed on to the server that `relay_to` names"},
+	DHCPv6ServerUnreachable: {"dhcpv6-server-unreachable", "could not be passed on to the server that `relay_to` names"},
 }
 
 // Name returns the stable name of r in kebab case, as metrics label it; "unknown" if there is no such reason.
@@ -94,8 +142,10 @@ func Name(r pipeline.Reason) string {
 	switch {
 	case r < firstFault:
 		return entries[r].name
-	case int(r) < Count:
+	case r < firstDHCPv6:
 		return fault(r).String()
+	case int(r) < Count:
+		return "dhcpv6-" + dhcpv6Fault(r).String()
 	}
 	return "unknown"
 }
@@ -105,8 +155,10 @@ func Explain(r pipeline.Reason) string {
 	switch {
 	case r < firstFault:
 		return entries[r].text
-	case int(r) < Count:
+	case r < firstDHCPv6:
 		return faultTexts[fault(r)]
+	case int(r) < Count:
+		return dhcpv6Texts[dhcpv6Fault(r)]
 	}
 	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"testing"
 
+	"damselfly/internal/dhcpv6"
 	"damselfly/internal/wire"
 	"damselfly/pipeline"
 )
@@ -42,12 +43,28 @@ func TestEveryFaultHasItsReason(t *testing.T) {
 	seen := map[pipeline.Reason]wire.Fault{}
 	for f := wire.FaultNone + 1; int(f) < wire.Faults; f++ {
 		r := OfFault(f)
-		if other, ok := seen[r]; ok || r < firstFault || int(r) >= Count {
+		if other, ok := seen[r]; ok || r < firstFault || r >= firstDHCPv6 {
 			t.Errorf("%v: reason %d is %v's or out of range", f, r, other)
 		}
 		seen[r] = f
 		if Name(r) != f.String() {
 			t.Errorf("%v: its reason is named %q", f, Name(r))
+		}
+		if Replies(r) {
+			t.Errorf("%v: counts as answered", f)
+		}
+	}
+}
+
+func TestEveryDHCPv6FaultHasItsReason(t *testing.T) {
+	t.Parallel()
+	for f := dhcpv6.FaultNone + 1; int(f) < dhcpv6.Faults; f++ {
+		r := OfDHCPv6(f)
+		if r < firstDHCPv6 || int(r) >= Count || dhcpv6Fault(r) != f {
+			t.Errorf("%v: reason %d is out of range or another's", f, r)
+		}
+		if got, want := Name(r), "dhcpv6-"+f.String(); got != want {
+			t.Errorf("%v: its reason is named %q, want %q", f, got, want)
 		}
 		if Replies(r) {
 			t.Errorf("%v: counts as answered", f)

@@ -6,10 +6,10 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"damselfly/handlers"
 	"damselfly/handlers/ra"
@@ -17,6 +17,7 @@ import (
 	"damselfly/internal/bridge"
 	"damselfly/internal/capture"
 	"damselfly/internal/config"
+	"damselfly/internal/lease"
 	"damselfly/internal/openflow"
 	"damselfly/internal/ovsdb"
 	"damselfly/internal/punt"
@@ -53,6 +54,8 @@ type Agent struct {
 	memory *timers.Memory
 	owner  *timers.Owner
 	tap    *capture.Tap
+	leases *leases
+	relay  uplink
 
 	// ring holds one token while an input may have changed.
 	ring chan struct{}
@@ -92,7 +95,7 @@ func Run(ctx context.Context, o Options) error {
 	a := &Agent{
 		o: o, log: o.Log, config: cfg, started: cfg, ring: make(chan struct{}, 1), hup: make(chan os.Signal, 1),
 		ids:   bridge.IDs{FirstGroup: cfg.IDs.Groups, FirstMeter: cfg.IDs.Meters},
-		stats: pipeline.NewStats(punt.Lanes, int(punt.Classes), reason.Count),
+		stats: pipeline.NewStats(punt.Lanes+1, int(punt.Classes), reason.Count),
 	}
 	defer a.listenForHUP()()
 	if a.store, err = store.Open(cfg.State, a.log); err != nil {
@@ -137,6 +140,9 @@ func (a *Agent) serve(ctx context.Context, view ovsdb.View) error {
 		Sink: sink{a}, Said: a.said, Log: a.log,
 		Compose: ra.Multicast,
 	})
+	if a.leases, err = a.openLeases(); err != nil {
+		return err
+	}
 	target := "unix:" + view.ManagementSocket()
 	for n := range punt.Lanes {
 		a.lanes = append(a.lanes, openflow.NewLane(openflow.Target(target), n, a.log))
@@ -146,12 +152,24 @@ func (a *Agent) serve(ctx context.Context, view ovsdb.View) error {
 		return err
 	}
 
+	control, err := a.listenControl(view.RunDir, view.BridgeName)
+	if err != nil {
+		api.close()
+		return err
+	}
+
 	// The parts outlive ctx: they stop after the pulse and the lanes.
 	running := context.WithoutCancel(ctx)
 	lanesCtx, stopLanes := context.WithCancel(running)
 	lanesDone := make(chan error, 1)
 	go func() { lanesDone <- a.runLanes(lanesCtx) }()
-	stopParts := a.startParts(running, target, api)
+	slowCtx, stopSlow := context.WithCancel(running)
+	slowDone := make(chan struct{})
+	go func() {
+		a.leases.owner.Run(slowCtx)
+		close(slowDone)
+	}()
+	stopParts := a.startParts(running, target, api, control)
 
 	a.log.Info("serving", "bridge", view.BridgeName, "config", a.o.Config)
 	err, lanesEnded := a.reconcileLoop(ctx, lanesDone)
@@ -160,6 +178,8 @@ func (a *Agent) serve(ctx context.Context, view ovsdb.View) error {
 	if !lanesEnded {
 		err = <-lanesDone
 	}
+	stopSlow() // the workers are at rest: what they handed over is answered
+	<-slowDone
 	stopParts()
 	a.log.Info("stopped; flows stay and guests answer each other", "bridge", view.BridgeName)
 	return err
@@ -167,7 +187,7 @@ func (a *Agent) serve(ctx context.Context, view ovsdb.View) error {
 
 // startParts starts what runs beside lanes and reconciling; stop ends them and
 // waits for them.
-func (a *Agent) startParts(ctx context.Context, target string, api *api) (stop func()) {
+func (a *Agent) startParts(ctx context.Context, target string, api, control *api) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var parts sync.WaitGroup
 	for name, part := range map[string]func(context.Context) error{
@@ -175,8 +195,10 @@ func (a *Agent) startParts(ctx context.Context, target string, api *api) (stop f
 		"memory":            a.memory.Run,
 		"configuration":     a.watchConfig,
 		"database watch":    a.watchDatabase,
+		"lease watch":       a.watchLeases,
 		"bridge connection": func(ctx context.Context) error { return a.maintain(ctx, target) },
 		"api":               api.serve,
+		"control":           control.serve,
 	} {
 		parts.Go(func() {
 			if err := part(ctx); err != nil && ctx.Err() == nil {
@@ -202,7 +224,6 @@ func (a *Agent) closeCapture() {
 
 func (a *Agent) runLanes(ctx context.Context) error {
 	c := pipeline.Config{
-		Handler:    handlers.Bind(a.snapshot.Load, time.Now, a.log),
 		Limit:      a.limit,
 		Generation: a.generation.Load,
 		Stats:      a.stats,
@@ -211,8 +232,8 @@ func (a *Agent) runLanes(ctx context.Context) error {
 	if a.tap != nil {
 		c.Tap = a.tap.Batch
 	}
-	for _, l := range a.lanes {
-		c.Lanes = append(c.Lanes, pipeline.Lane{Source: l, Sink: l})
+	for n, l := range a.lanes {
+		c.Lanes = append(c.Lanes, pipeline.Lane{Source: l, Sink: l, Handler: a.leases.handler(n)})
 	}
 	return pipeline.Run(ctx, c)
 }
@@ -272,4 +293,22 @@ func (a *Agent) portName(number uint32) string {
 		}
 	}
 	return ""
+}
+
+// watchLeases rings when delegated prefixes came or went. Addresses do all the
+// time, and need nothing of the bridge.
+func (a *Agent) watchLeases(ctx context.Context) error {
+	view := a.leases.book.View()
+	var before []lease.Route
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-view.Changed():
+			if now := view.Routes(a.leases.now()); !slices.Equal(before, now) {
+				before = now
+				a.changed()
+			}
+		}
+	}
 }

@@ -12,6 +12,12 @@
 //	status.go     what `damselfly status` shows
 //	metrics.go    what Prometheus reads
 //	serve.go      the HTTP server
+//	control.go    the socket for what changes state
+//	dhcpv6.go     DHCPv6 at work: the lanes, the slow lane, the leases
+//	reconfigure.go  clients asked to come back after a change
+//	events.go     what the log tells of leases
+//	leases.go     what `damselfly leases` shows
+//	relay.go      the socket to external DHCPv6 servers
 //
 // Everything is level-triggered: a change of any input rings, and reconciling
 // reads the state of all of them.

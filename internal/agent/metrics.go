@@ -10,6 +10,8 @@ import (
 	"damselfly/flows"
 	"damselfly/handlers"
 	"damselfly/handlers/reason"
+	codec "damselfly/internal/dhcpv6"
+	"damselfly/internal/lease"
 	"damselfly/internal/punt"
 	"damselfly/internal/topology"
 	"damselfly/pipeline"
@@ -36,8 +38,15 @@ var (
 	meterDesc    = desc("meter_dropped_total", "Frames of a port and class over its limit, dropped in the switch.", "port", "class")
 	raDesc       = desc("router_advertisements_total", "Unsolicited Router Advertisements.", "network", "kind")
 	laneDesc     = desc("lane_frames_total", "Frames by the connection they came in on.", "lane")
+	messagesDesc = desc("dhcpv6_messages_total", "Messages of DHCPv6 clients that were well-formed.", "message")
+	statusesDesc = desc("dhcpv6_statuses_total", "Status codes told to DHCPv6 clients.", "status")
+	offloadDesc  = desc("dhcpv6_offloaded_total", "DHCPv6 messages whose checksum the sender left to its network card.")
+	leasesDesc   = desc("leases", "Leases by what was given; those that ended count until they are swept.", "kind", "state")
 	problemsDesc = desc("problems", "Objects of the configuration that are not served.")
 )
+
+// obsoleteStatus was UseMulticast, which RFC 9915 section 21.13 has no more.
+const obsoleteStatus = 5
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("damselfly_"+name, help, labels, nil)
@@ -66,6 +75,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		counter(raDesc, n.Final, n.Network, "final")
 		counter(raDesc, n.Failed, n.Network, "failed")
 	}
+	c.dhcpv6(counter, gauge)
 	s := c.a.Status()
 	gauge(wantedDesc, float64(s.FlowsWanted))
 	gauge(foundDesc, float64(s.FlowsInstalled))
@@ -97,6 +107,44 @@ func (c collector) frames(counter func(*prometheus.Desc, uint64, ...string), sna
 		}
 	}
 	counter(unsentDesc, stats.Unsent())
+}
+
+// dhcpv6 reads the counters of the servers. Every message passes a worker first,
+// so that the slow lane's server counts none anew; each counts the statuses that
+// it tells itself.
+func (c collector) dhcpv6(counter func(*prometheus.Desc, uint64, ...string), gauge func(*prometheus.Desc, float64, ...string)) {
+	l := c.a.leases
+	var messages [len(l.deciding.Stats.Messages)]uint64
+	var statuses [len(l.deciding.Stats.Statuses)]uint64
+	var offloaded uint64
+	for i := range statuses {
+		statuses[i] = l.deciding.Stats.Statuses[i].Load()
+	}
+	for _, w := range l.workers {
+		for i := range messages {
+			messages[i] += w.Stats.Messages[i].Load()
+		}
+		for i := range statuses {
+			statuses[i] += w.Stats.Statuses[i].Load()
+		}
+		offloaded += w.Stats.Offloaded.Load()
+	}
+	for i, n := range messages {
+		if t := codec.MessageType(i); t.FromClient() {
+			counter(messagesDesc, n, t.String())
+		}
+	}
+	for i, n := range statuses {
+		if i != obsoleteStatus {
+			counter(statusesDesc, n, codec.Status(i).String())
+		}
+	}
+	counter(offloadDesc, offloaded)
+	held := l.book.View().Counts()
+	gauge(leasesDesc, float64(held.Addresses), lease.Address.String(), lease.Bound.String())
+	gauge(leasesDesc, float64(held.Prefixes), lease.Prefix.String(), lease.Bound.String())
+	gauge(leasesDesc, float64(held.Registrations), lease.Registration.String(), lease.Bound.String())
+	gauge(leasesDesc, float64(held.Declined), lease.Address.String(), lease.Declined.String())
 }
 
 func (c collector) latency(out chan<- prometheus.Metric) {

@@ -134,7 +134,12 @@ func (a *Agent) reconcile(ctx context.Context) error {
 	if snap == nil {
 		return nil
 	}
+	before := a.snapshot.Load()
 	a.publish(snap)
+	if before != snap {
+		a.relayFor(ctx, snap)
+		a.leases.reconfigure(ctx, before, snap)
+	}
 	return a.install(ctx, view, snap, pulseName)
 }
 
@@ -161,6 +166,7 @@ func (a *Agent) build(view ovsdb.View, pulseName string) *topology.Snapshot {
 	in := topology.Input{
 		Spec: spec, Keys: a.state.keys.keys, Bindings: bindings,
 		Deprecated: a.state.deprecated, FormerRouters: a.state.former,
+		Delegated: a.leases.delegated(a.state.keys.keys),
 	}
 	snap, problems := a.state.builder.Build(in)
 	if snap != nil {

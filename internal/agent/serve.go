@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -15,12 +14,12 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// api is the HTTP server: it only reads, so it needs no more protection than
-// the address it listens on.
+// api is an HTTP server. The one on TCP only reads, so it needs no more
+// protection than the address it listens on; what changes anything is on the
+// control socket.
 type api struct {
 	listener net.Listener // nil if it is off
 	server   *http.Server
-	log      *slog.Logger
 }
 
 // maxConnections is how many may be open at once; more wait.
@@ -41,11 +40,16 @@ func (a *Agent) listen() (*api, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 2}))
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { reply(w, a.Status()) })
+	mux.HandleFunc("GET /leases", a.serveLeases)
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) { reply(w, a.keys()) })
-	return &api{listener: netutil.LimitListener(l, maxConnections), log: a.log, server: &http.Server{
-		Handler: mux, MaxHeaderBytes: 16 << 10,
+	return newAPI(l, mux), nil
+}
+
+func newAPI(l net.Listener, handler http.Handler) *api {
+	return &api{listener: netutil.LimitListener(l, maxConnections), server: &http.Server{
+		Handler: handler, MaxHeaderBytes: 16 << 10,
 		ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 30 * time.Second,
-	}}, nil
+	}}
 }
 
 func reply(w http.ResponseWriter, v any) {
@@ -66,4 +70,11 @@ func (s *api) serve(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// close gives up one that does not serve yet.
+func (s *api) close() {
+	if s.listener != nil {
+		s.listener.Close()
+	}
 }

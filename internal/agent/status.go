@@ -31,10 +31,12 @@ type Status struct {
 	Resyncs        uint64 `json:"resyncs"`
 	// ConfigError and BridgeError say what keeps the newest configuration or
 	// the bridge from being served; empty if nothing does.
-	ConfigError string   `json:"config_error,omitempty"`
-	BridgeError string   `json:"bridge_error,omitempty"`
-	Conflicts   []string `json:"conflicts,omitempty"`
-	Problems    []string `json:"problems,omitempty"`
+	ConfigError string `json:"config_error,omitempty"`
+	BridgeError string `json:"bridge_error,omitempty"`
+	// LeaseError says why no leases are given.
+	LeaseError string   `json:"lease_error,omitempty"`
+	Conflicts  []string `json:"conflicts,omitempty"`
+	Problems   []string `json:"problems,omitempty"`
 
 	Networks []NetworkStatus `json:"networks"`
 	Ports    []PortStatus    `json:"ports"`
@@ -138,7 +140,7 @@ func (s *Status) Print(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "bridge %s: %s, Open vSwitch %s, %d of %d flows, nd_ext %s, pulse %s\n",
 		s.Bridge, state, s.OVS, s.FlowsInstalled, s.FlowsWanted, onOff(s.NDExt), onOff(s.Pulse))
-	for _, text := range []string{s.ConfigError, s.BridgeError} {
+	for _, text := range []string{s.ConfigError, s.BridgeError, s.LeaseError} {
 		if text != "" {
 			fmt.Fprintf(w, "error: %s\n", text)
 		}

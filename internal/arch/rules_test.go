@@ -16,8 +16,9 @@ import (
 // layer import nothing of ours. Only what is in one folder here may import each
 // other.
 var layers = [][]string{
-	{"internal/wire", "internal/punt", "pipeline", "internal/store", "internal/ovsdb", "internal/pulse", "internal/lab"},
-	{"internal/topology", "internal/capture"},
+	{"internal/wire", "internal/punt", "pipeline", "internal/store", "internal/ovsdb", "internal/pulse", "internal/lab", "internal/relay6"},
+	{"internal/topology", "internal/capture", "internal/slowlane", "internal/dhcpv6"},
+	{"internal/lease"},
 	{"flows", "handlers", "internal/config"},
 	{"internal/openflow", "internal/timers", "internal/replay", "fixtures"},
 	{"internal/bridge"},

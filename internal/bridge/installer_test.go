@@ -103,11 +103,11 @@ func TestRefusedPart(t *testing.T) {
 	}{
 		{"broken from the start", spoil(first, &broken), true, true, func(n int) bool { return n > 20 }},
 		{"nothing new", spoil(first, &broken), false, true, func(n int) bool { return n == 0 }},
-		{"another port moves", spoil(moved, &broken), false, true, func(n int) bool { return n > 0 && n < 10 }},
+		{"another port moves", spoil(moved, &broken), false, true, func(n int) bool { return n > 0 && n < 20 }},
 		{"broken in another way", spoil(moved, &brokenAnew), false, true, func(n int) bool { return n == 0 }},
-		{"mended", moved, false, false, func(n int) bool { return n > 0 && n < 10 }},
+		{"mended", moved, false, false, func(n int) bool { return n > 0 && n < 20 }},
 		{"broken again", spoil(moved, &broken), true, true, func(n int) bool { return n > 0 }},
-		{"mended again", moved, false, false, func(n int) bool { return n > 0 && n < 10 }},
+		{"mended again", moved, false, false, func(n int) bool { return n > 0 && n < 20 }},
 	} {
 		r, err := in.Install(ctx, step.snap)
 		if err != nil {

@@ -46,7 +46,7 @@ func TestReference(t *testing.T) {
 	want := &Config{
 		Bridge: "br-dfly", State: "/var/lib/damselfly", API: "127.0.0.1:8686", IDs: IDs{Groups: 0xdf000000},
 		Topology: &topology.Spec{
-			Limits: topology.DefaultLimits(),
+			Limits: topology.DefaultLimits(), MaxLeases: ptr(16),
 			Networks: []topology.NetworkSpec{
 				{Name: "blue", MTU: 1442, Limits: topology.Limits{punt.NS: {Rate: 400, Burst: 800}},
 					RouterAdvertisement: topology.AdvertSpec{
@@ -59,15 +59,34 @@ func TestReference(t *testing.T) {
 						Prefix: netip.MustParsePrefix("fd00:b1::/64"), Gateway: netip.MustParseAddr("fd00:b1::1"),
 						DNS: []netip.Addr{netip.MustParseAddr("2001:db8::53")}, Search: []string{"example.test"},
 						Autonomous: ptr(true), OnLink: ptr(true), Preferred: ptr(4 * time.Hour), Valid: ptr(24 * time.Hour),
-					}}},
-				{Name: "ext"},
+					}, {
+						Prefix: netip.MustParsePrefix("2001:db8:b1::/64"), Mode: topology.DHCPv6Stateful, RapidCommit: true,
+						Pools:        []topology.AddrRange{{First: netip.MustParseAddr("2001:db8:b1::1:0"), Last: netip.MustParseAddr("2001:db8:b1::1:ffff")}},
+						Reservations: []topology.Reservation{{DUID: "\x00\x03\x00\x01\x02\x00\x00\x00\x00\x12", Addresses: []netip.Addr{netip.MustParseAddr("2001:db8:b1::50")}}},
+						Options: []topology.OptionSpec{{Code: 56, Texts: []string{"2001:db8::123", "ntp.example.test"}},
+							{Code: 42, Texts: []string{"Europe/Zurich"}}, {Code: 7, Number: 255}},
+					}},
+					Options: []topology.OptionSpec{
+						{Code: 23, Addresses: []netip.Addr{netip.MustParseAddr("2001:db8::54")}},
+						{Code: 32, Number: 14400},
+						{Code: 60, Texts: []string{"root=/dev/vda", "ro"}},
+						{Code: 144, Resolvers: []topology.EncryptedDNSSpec{{Name: "dns.example.test", Addresses: []netip.Addr{netip.MustParseAddr("2001:db8::53")}, ALPN: []string{"dot"}}}},
+						{Code: 17, Vendors: []topology.VendorSpec{{Enterprise: 32473, Options: []topology.SubOptionSpec{{Code: 1, Data: []byte{1, 2}}}}}},
+						{Code: 94, Raw: []byte{0, 1}},
+					},
+					Delegations: []topology.DelegationSpec{{Pool: netip.MustParsePrefix("2001:db8:8000::/40"), Length: 56,
+						Exclude: &topology.ExcludeSpec{Length: 64}, Preferred: ptr(4 * time.Hour), Valid: ptr(24 * time.Hour)}},
+				},
+				{Name: "ext", Subnets: []topology.SubnetSpec{{Prefix: netip.MustParsePrefix("2001:db8:1::/64"), Mode: topology.DHCPv6Stateful,
+					RelayTo: netip.MustParseAddr("2001:db8::547")}}},
 			},
 			Routers: []topology.RouterSpec{{Name: "r1", Networks: []topology.PresenceSpec{
 				{Network: "blue"},
 				{Network: "ext", LinkLocal: netip.MustParseAddr("fe80::a"), MAC: wire.MAC{2, 0, 0, 0, 0xa, 1}, Addresses: []netip.Prefix{netip.MustParsePrefix("2001:db8:1::2/64")}},
 			}}},
 			Ports: []topology.PortSpec{{Name: "vm1", Network: "blue", MAC: wire.MAC{2, 0, 0, 0, 0, 0x11}, Addresses: []netip.Addr{netip.MustParseAddr("fd00:b1::11")},
-				Limits: topology.Limits{punt.NS: topology.Unlimited, punt.RS: {Rate: 40, Burst: 80}}}},
+				Limits: topology.Limits{punt.NS: topology.Unlimited, punt.RS: {Rate: 40, Burst: 80}}, MaxLeases: ptr(4),
+				Options: []topology.OptionSpec{{Code: 56, Texts: []string{"2001:db8::124"}}}}},
 		},
 	}
 	if diff := cmp.Diff(want, got, byValue); diff != "" {
@@ -144,6 +163,12 @@ func TestReferenceIsDefaults(t *testing.T) {
 	if want.Advertising != got.Advertising {
 		t.Errorf("timing %v, want %v", got.Advertising, want.Advertising)
 	}
+	if diff := cmp.Diff(want.DHCPv6, got.DHCPv6, byValue); diff != "" {
+		t.Errorf("DHCPv6 (-with defaults written +left out):\n%s", diff)
+	}
+	if diff := cmp.Diff(want.Ports[0].Options, got.Ports[0].Options); diff != "" || want.Ports[0].MaxLeases != 4 {
+		t.Errorf("options (-with defaults written +left out):\n%s", diff)
+	}
 	if diff := cmp.Diff(want.Ports[0].Limits, got.Ports[0].Limits); diff != "" {
 		t.Errorf("limits (-with defaults written +left out):\n%s", diff)
 	}
@@ -167,7 +192,9 @@ func TestReferenceNamesEveryKey(t *testing.T) {
 	for name, built := range map[string][]string{
 		"the file":  builtKeys(func(*int) reader { return func(v value) { v.fields((&draft{}).top()) } }),
 		"a network": builtKeys(network), "advertisements": builtKeys(advert), "a subnet": builtKeys(subnet),
-		"a router": builtKeys(router), "a presence": builtKeys(presence), "a port": builtKeys(port), "limits": builtKeys(limits),
+		"a router": builtKeys(router), "a presence": builtKeys(presence), "a port": builtKeys(port),
+		"limits":  builtKeys(func(to *topology.Limits) reader { return limits(to, new(*int)) }),
+		"options": builtKeys(option), "a delegation": builtKeys(delegation), "a reservation": builtKeys(reservation), "a vendor": builtKeys(vendor),
 	} {
 		if len(built) < 2 {
 			t.Errorf("%s: found only the keys %v", name, built)

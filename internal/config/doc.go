@@ -7,7 +7,7 @@
 //	Load        path -> Config or Mistakes (load.go), over files of bounded size (file.go)
 //	guard       bytes -> syntax tree; refuses what could grow without bounds: anchors, aliases, tags, depth (syntax.go)
 //	reader      one value of the tree -> one field, or a Mistake (reader.go, scalar.go)
-//	schema      which keys there are, which are not built yet (schema.go, schema_network.go, schema_port.go)
+//	schema      which keys there are, which are not built yet (schema.go, schema_network.go, schema_port.go, schema_dhcpv6.go)
 //	topology    what the keys may say together is topology.Validate's; its Problems get their places here (load.go)
 //	Watch       calls back with the next Config when the files change (watch.go)
 //
@@ -20,7 +20,8 @@
 //	api                                     127.0.0.1:8686
 //	punt                                    auto
 //	ids.groups, ids.meters                  0xdf000000, 0: object KEY has the ids from there + KEY * 16
-//	limits                                  ns 200/400, na 200/400, rs 20/40, echo 100/200 (frames a second / burst, each port)
+//	limits                                  ns 200/400, na 200/400, rs 20/40, dhcpv6 50/100, echo 100/200 (frames a
+//	                                        second / burst, each port); leases 16
 //	networks[].mtu                          not advertised; advertisements keep to 1280 octets
 //	networks[].router_advertisement:
 //	  interval, min_interval                600s, 0.33 of interval (0.75 under 9s)
@@ -34,12 +35,15 @@
 //	  gateway                               the first address of the prefix
 //	  autonomous, on_link, pd_preferred     true but in dhcpv6-stateful, true, false
 //	  preferred, valid                      4h, 24h; where one is given the other gives way
+//	  rapid_commit                          false
+//	  options                               dns-servers and domain-search of dns and search
+//	networks[].delegation[]:
+//	  preferred, valid                      4h, 24h; where one is given the other gives way
 //	routers[].networks[]:
 //	  link_local, mac                       fe80::1, made of the network's name
 //	ports[].mac                             external_ids:attached-mac of the Interface
-//	ports[].router, ports[].unknown         false, false
+//	ports[].router, unknown, dhcpv6_relay   false
 //
 // The modes dhcpv6-stateless and dhcpv6-stateful set the flags of Router
-// Advertisements; the DHCPv6 server itself is not part of this configuration
-// yet.
+// Advertisements and say what the DHCPv6 server gives, so that both agree.
 package config

@@ -147,7 +147,7 @@ func address(to *netip.Addr) reader {
 			return
 		}
 		a, err := netip.ParseAddr(s)
-		if err != nil || !a.Is6() || a.Is4In6() || a.Zone() != "" {
+		if err != nil || !isAddress(a) {
 			v.wrong("%q is no IPv6 address; write one such as fd00:b1::11", s)
 			return
 		}

@@ -35,7 +35,7 @@ func (c *draft) top() keys {
 				"meters": integer(&c.IDs.Meters, 0, meters-idsUsed),
 			})
 		}),
-		"limits":   c.once(limits(&s.Limits)),
+		"limits":   c.once(limits(&s.Limits, &s.MaxLeases)),
 		"networks": list(len(s.Networks), grow(&s.Networks, network)),
 		"routers":  list(len(s.Routers), grow(&s.Routers, router)),
 		"ports":    list(len(s.Ports), grow(&s.Ports, port)),
@@ -75,20 +75,20 @@ func transport(to *Punt) reader {
 	}
 }
 
-// limits reads budgets by class.
-func limits(to *topology.Limits) reader {
+// limits reads budgets by class, and how many leases a port may have.
+func limits(to *topology.Limits, maxLeases **int) reader {
 	return func(v value) {
 		m := make(topology.Limits)
-		k := keys{}
-		for _, class := range []punt.Class{punt.NS, punt.NA, punt.RS, punt.Echo} {
+		k := keys{"leases": leases(maxLeases)}
+		for _, class := range []punt.Class{punt.NS, punt.NA, punt.RS, punt.DHCPv6, punt.Echo} {
 			k[class.String()] = func(v value) {
 				var l topology.Limit
 				limit(&l)(v)
 				m[class] = l
 			}
 		}
-		v.fields(k.without("mld", "dhcpv6", "error", "unknown", "metadata", "send",
-			"leases", "addresses", "neighbors", "groups", "connections"))
+		v.fields(k.without("mld", "error", "unknown", "metadata", "send",
+			"addresses", "neighbors", "groups", "connections"))
 		*to = m
 	}
 }

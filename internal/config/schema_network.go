@@ -12,10 +12,12 @@ func network(n *topology.NetworkSpec) reader {
 		v.fields(keys{
 			"name":                 text(&n.Name),
 			"mtu":                  integer(&n.MTU, 1, math.MaxInt32),
-			"limits":               limits(&n.Limits),
+			"limits":               limits(&n.Limits, &n.MaxLeases),
 			"router_advertisement": advert(&n.RouterAdvertisement),
 			"subnets":              many(&n.Subnets, subnet),
-		}.without("options", "multicast", "inverse_nd", "send", "metadata", "uplink", "delegation"))
+			"options":              many(&n.Options, option),
+			"delegation":           many(&n.Delegations, delegation),
+		}.without("multicast", "inverse_nd", "send", "metadata", "uplink"))
 	}
 }
 
@@ -36,12 +38,14 @@ func advert(a *topology.AdvertSpec) reader {
 					v.fields(keys{"destination": prefix(&r.Destination, "2001:db8:7::/48"), "preference": preference(&r.Preference)})
 				}
 			}),
-			"encrypted_dns": many(&a.EncryptedDNS, func(e *topology.EncryptedDNSSpec) reader {
-				return func(v value) {
-					v.fields(keys{"name": text(&e.Name), "addresses": many(&e.Addresses, address), "alpn": many(&e.ALPN, text)})
-				}
-			}),
+			"encrypted_dns": many(&a.EncryptedDNS, encryptedDNS),
 		})
+	}
+}
+
+func encryptedDNS(e *topology.EncryptedDNSSpec) reader {
+	return func(v value) {
+		v.fields(keys{"name": text(&e.Name), "addresses": many(&e.Addresses, address), "alpn": many(&e.ALPN, text)})
 	}
 }
 
@@ -63,7 +67,12 @@ func subnet(s *topology.SubnetSpec) reader {
 			"pd_preferred": boolean(&s.PDPreferred),
 			"preferred":    optional(&s.Preferred, duration),
 			"valid":        optional(&s.Valid, duration),
-		}.without("options", "rapid_commit", "relay_to", "reservations", "pools"))
+			"options":      many(&s.Options, option),
+			"rapid_commit": boolean(&s.RapidCommit),
+			"relay_to":     address(&s.RelayTo),
+			"reservations": many(&s.Reservations, reservation),
+			"pools":        many(&s.Pools, pool),
+		})
 	}
 }
 

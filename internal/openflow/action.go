@@ -12,6 +12,7 @@ import (
 const (
 	actOutput       = 0
 	actGroup        = 22
+	actDecTTL       = 24
 	actSetField     = 25
 	actCopyField    = 28
 	actMeter        = 29
@@ -59,6 +60,8 @@ func appendAction(b []byte, a flows.Action) []byte {
 		return put32(actionHeader(b, actMeter, 8), a.ID)
 	case flows.Punt:
 		return appendPunt(b, a)
+	case flows.DecTTL:
+		return pad(actionHeader(b, actDecTTL, 8), 4)
 	case flows.SetField:
 		start := len(b)
 		b = actionHeader(b, actSetField, 0)
@@ -146,6 +149,8 @@ func decodeAction(typ uint16, body []byte) (flows.Action, error) {
 		return flows.ToGroup{ID: get32(body)}, nil
 	case typ == actMeter && len(body) == 4:
 		return flows.ThroughMeter{ID: get32(body)}, nil
+	case typ == actDecTTL && len(body) == 4:
+		return flows.DecTTL{}, nil
 	case typ == actSetField:
 		return decodeSetField(body)
 	case typ == actCopyField && len(body) == 20:

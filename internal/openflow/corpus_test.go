@@ -88,6 +88,8 @@ func corpusFlows() []flows.Flow {
 	for i, a := range corpusActions() {
 		f := flows.Flow{Table: 41, Priority: uint16(100 + i), Cookie: flows.Cookie(flows.Owner | 1<<40 | uint64(i)), Actions: []flows.Action{a}}
 		switch s := a.(type) {
+		case flows.DecTTL:
+			f.Match = flows.Match{}.IPv6()
 		case flows.SetField:
 			f.Match = prerequisite(s.Field)
 		case flows.Move:
@@ -142,6 +144,7 @@ func corpusActions() []flows.Action {
 		flows.Move{Src: flows.UDPSrc, Dst: flows.UDPDst}, flows.Move{Src: flows.NDOptionsType, Dst: flows.IPTTL},
 		flows.Move{Src: flows.NDSLL, Dst: flows.EthDst},
 		flows.LongerThan{Octets: 86, Reg: flows.Reg3, Bit: 8}, flows.LongerThan{Octets: 1514, Reg: flows.Reg15, Bit: 31},
+		flows.DecTTL{},
 	}
 }
 

@@ -170,6 +170,8 @@ func actionInWords(a flows.Action) ovs.Action {
 		return ovs.SetField(inWordsMasked(flows.FieldMatch(a)), a.Field.String())
 	case flows.Move:
 		return ovs.Move(a.Src.String()+"[]", a.Dst.String()+"[]")
+	case flows.DecTTL:
+		return ovs.DecTTL()
 	case flows.LongerThan:
 		return said(fmt.Sprintf("check_pkt_larger(%d)->%s[%d]", a.Octets, a.Reg, a.Bit))
 	}

@@ -16,6 +16,7 @@ import (
 
 	"damselfly/handlers"
 	"damselfly/handlers/reason"
+	"damselfly/internal/lease"
 	"damselfly/internal/topology"
 	"damselfly/internal/wire"
 	"damselfly/pipeline"
@@ -48,7 +49,8 @@ func (v Verdict) String() string {
 // Run reads a pcap or pcapng capture and writes the replies as pcap, each with
 // the time of the frame it answers. A capture does not say through which port a
 // frame came: it is the one whose MAC the frame has as source; all ports count
-// as bound.
+// as bound. DHCPv6 begins without a lease, goes by the capture's clock, commits
+// in memory and has the server DUID that the capture's clients speak to.
 func Run(spec *topology.Spec, in io.Reader, out io.Writer) ([]Verdict, error) {
 	r, err := open(in)
 	if err != nil {
@@ -61,31 +63,47 @@ func Run(spec *topology.Spec, in io.Reader, out io.Writer) ([]Verdict, error) {
 	if err := w.WriteFileHeader(1<<16, layers.LinkTypeEthernet); err != nil {
 		return nil, err
 	}
-	bench, err := newBench(spec)
+	frames, ended := readAll(r)
+	bench, err := newBench(spec, identityOf(frames))
 	if err != nil {
 		return nil, err
 	}
 	var verdicts []Verdict
-	for {
-		data, ci, err := r.ReadPacketData()
-		if errors.Is(err, io.EOF) {
-			return verdicts, nil
-		}
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return verdicts, fmt.Errorf("the capture ends within frame %d: let whoever writes it finish, and try again: %w", len(verdicts)+1, err)
-		}
-		if err != nil {
-			return verdicts, fmt.Errorf("frame %d cannot be read: save the capture anew, with tcpdump -w or in Wireshark: %w", len(verdicts)+1, err)
-		}
-		v, replies := bench.judge(data, ci.Timestamp)
-		v.Frame = len(verdicts) + 1
+	for i := range frames {
+		v, replies := bench.judge(frames[i].data, frames[i].at)
+		v.Frame = i + 1
 		verdicts = append(verdicts, v)
 		for _, reply := range replies {
-			info := gopacket.CaptureInfo{Timestamp: ci.Timestamp, CaptureLength: len(reply.Data), Length: len(reply.Data)}
+			info := gopacket.CaptureInfo{Timestamp: frames[i].at, CaptureLength: len(reply.Data), Length: len(reply.Data)}
 			if err := w.WritePacket(info, reply.Data); err != nil {
 				return verdicts, err
 			}
 		}
+	}
+	return verdicts, ended
+}
+
+// frame is one of a capture.
+type frame struct {
+	data []byte
+	at   time.Time
+}
+
+// readAll reads the frames up to the capture's end, or to where it cannot be
+// read any further.
+func readAll(r capture) (frames []frame, err error) {
+	for {
+		data, ci, err := r.ReadPacketData()
+		if errors.Is(err, io.EOF) {
+			return frames, nil
+		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return frames, fmt.Errorf("the capture ends within frame %d: let whoever writes it finish, and try again: %w", len(frames)+1, err)
+		}
+		if err != nil {
+			return frames, fmt.Errorf("frame %d cannot be read: save the capture anew, with tcpdump -w or in Wireshark: %w", len(frames)+1, err)
+		}
+		frames = append(frames, frame{data, ci.Timestamp})
 	}
 }
 
@@ -119,11 +137,12 @@ type bench struct {
 	now     time.Time
 	replies *pipeline.Replies
 	ports   map[wire.MAC]*topology.Port
+	leases  *leases
 }
 
 // newBench builds the snapshot with keys in the order of the names and every
-// port bound.
-func newBench(spec *topology.Spec) (*bench, error) {
+// port bound; DHCPv6 answers under id.
+func newBench(spec *topology.Spec, id lease.Identity) (*bench, error) {
 	in := topology.Input{Spec: spec, Keys: topology.Keys{Networks: map[string]uint16{}, Ports: map[string]uint16{}}}
 	for i := range spec.Networks {
 		in.Keys.Networks[spec.Networks[i].Name] = uint16(i + 1)
@@ -142,7 +161,12 @@ func newBench(spec *topology.Spec) (*bench, error) {
 	for _, p := range snap.Ports {
 		b.ports[p.MAC] = p
 	}
-	b.handler = handlers.Bind(
+	var err error
+	if b.leases, err = openLeases(id); err != nil {
+		return nil, err
+	}
+	services := handlers.Services{DHCPv6: b.leases.server}
+	b.handler = services.Bind(
 		func() *topology.Snapshot { return b.snap },
 		func() time.Time { return b.now },
 		slog.New(slog.DiscardHandler))
@@ -161,9 +185,13 @@ func (b *bench) judge(data []byte, at time.Time) (Verdict, []pipeline.Reply) {
 		}
 	}
 	b.now = at
+	b.leases.at(at)
 	b.replies.Reset()
 	reasons := make([]pipeline.Reason, 1)
 	b.handler([]pipeline.Frame{frame}, b.replies, reasons)
+	if reasons[0] == reason.HandedOver {
+		reasons[0] = b.leases.decide(b.snap, &frame, b.replies)
+	}
 	v.Reason, v.Explanation = handlers.ReasonName(reasons[0]), handlers.Explain(reasons[0])
 	if v.Port == "" && reasons[0] == reason.UnknownPort {
 		v.Explanation = "no port of the configuration has the frame's source MAC"

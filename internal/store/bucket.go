@@ -9,9 +9,11 @@ const (
 	BucketKeys     Bucket = "keys"       // kind and name -> small number, see AllocateKeys
 	BucketPrefixes Bucket = "advertised" // network and prefix -> flags and lifetimes, see RecordAdvertised
 	BucketRouters  Bucket = "routers"    // network -> identity of its router, see RecordRouter
+	BucketLeases   Bucket = "leases"     // port, kind, network and address -> lease, see package lease
+	BucketServer   Bucket = "dhcpv6"     // what the DHCPv6 server is known by, see package lease
 )
 
 // allBuckets are the buckets of the newest format.
 func allBuckets() []Bucket {
-	return []Bucket{bucketMeta, BucketKeys, BucketPrefixes, BucketRouters}
+	return []Bucket{bucketMeta, BucketKeys, BucketPrefixes, BucketRouters, BucketLeases, BucketServer}
 }

@@ -24,7 +24,11 @@ type migration func(*Tx) error
 
 // migrations is the way from the first format to this program's: entry 0
 // leads from format 1 to 2, and so on.
-func migrations() []migration { return nil }
+//
+//	1 -> 2  leases and the DHCPv6 server's identity, new buckets
+func migrations() []migration {
+	return []migration{func(*Tx) error { return nil }}
+}
 
 func newestFormat(steps []migration) uint32 { return firstFormat + uint32(len(steps)) }
 

@@ -126,7 +126,10 @@ func TestSecondProcessIsRefused(t *testing.T) {
 func TestMigration(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, _ := mustOpen(t, dir)
+	s, err := open(dir, slog.New(slog.DiscardHandler), nil, 0) // of the first format
+	if err != nil {
+		t.Fatal(err)
+	}
 	put(t, s, "n", "old")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -147,7 +150,7 @@ func TestMigration(t *testing.T) {
 			return tx.Put(BucketRouters, []byte("n"), []byte(to))
 		}
 	}
-	steps := []migration{rewrite("old", "newer"), rewrite("newer", "newest")}
+	steps := append(migrations(), rewrite("old", "newer"), rewrite("newer", "newest"))
 	for range 2 { // The second time there is nothing left to do.
 		s, err := open(dir, log, steps, 0)
 		if err != nil {
@@ -166,7 +169,7 @@ func TestMigration(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Open(dir, log)
-	if !errors.Is(err, ErrNewerFormat) || !strings.Contains(err.Error(), "format 3 and this program knows up to 1") {
+	if !errors.Is(err, ErrNewerFormat) || !strings.Contains(err.Error(), fmt.Sprintf("format %d and this program knows up to %d", newestFormat(steps), newestFormat(migrations()))) {
 		t.Errorf("older program: %v", err)
 	}
 	after, _ := os.ReadFile(filepath.Join(dir, fileName))
@@ -186,7 +189,10 @@ func TestMigration(t *testing.T) {
 // The buckets of a format never change: a new one needs a new format.
 func TestBucketsOfFormat(t *testing.T) {
 	t.Parallel()
-	want := map[uint32][]Bucket{1: {"meta", "keys", "advertised", "routers"}}
+	want := map[uint32][]Bucket{
+		1: {"meta", "keys", "advertised", "routers"},
+		2: {"meta", "keys", "advertised", "routers", "leases", "dhcpv6"},
+	}
 	if diff := cmp.Diff(want[newestFormat(migrations())], allBuckets()); diff != "" {
 		t.Errorf("a changed list needs a migration (-want +got):\n%s", diff)
 	}

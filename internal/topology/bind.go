@@ -29,8 +29,8 @@ func gather(in Input) ([]networkInput, []Problem) {
 		}
 		index[n.Name] = len(nets)
 		nets = append(nets, networkInput{
-			key: key, spec: n, global: in.Spec.Limits, presence: presences[n.Name],
-			deprecated: in.Deprecated[n.Name], former: in.FormerRouters[n.Name],
+			key: key, spec: n, global: in.Spec.Limits, maxLeases: or(in.Spec.MaxLeases, DefaultMaxLeases), presence: presences[n.Name],
+			deprecated: in.Deprecated[n.Name], former: in.FormerRouters[n.Name], delegated: in.Delegated[n.Name],
 		})
 	}
 	ports, faults := bind(in, known)

@@ -19,8 +19,10 @@ type Builder struct {
 
 // builtNetwork is a network with what it was made from.
 type builtNetwork struct {
-	in       networkInput
-	net      *Network
+	in  networkInput
+	net *Network
+	// options are those of the ports that have none of their own.
+	options  *OptionSet
 	problems []Problem
 }
 

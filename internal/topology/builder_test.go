@@ -74,13 +74,13 @@ func TestBuild(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatalf("problems: %v", problems)
 	}
-	limits := [punt.Classes]Limit{punt.NS: {200, 400}, punt.NA: {200, 400}, punt.RS: {20, 40}, punt.Echo: {100, 200}}
+	limits := [punt.Classes]Limit{punt.NS: {200, 400}, punt.NA: {200, 400}, punt.RS: {20, 40}, punt.DHCPv6: {50, 100}, punt.Echo: {100, 200}}
 	lifted := limits
 	lifted[punt.NS] = Unlimited
 	want := []*Port{
-		{Key: 1, Name: "vm1", Network: &NetworkRef{1, "blue"}, MAC: mac(t, "02:00:00:00:00:11"), OFPort: 7, Limits: limits,
+		{Key: 1, Name: "vm1", Network: &NetworkRef{1, "blue"}, MAC: mac(t, "02:00:00:00:00:11"), OFPort: 7, Limits: limits, MaxLeases: 16, Fixed: []netip.Addr{addr("fd00:b1::11")},
 			Addresses: []netip.Addr{addr("fd00:b1::11"), addr("fe80::ff:fe00:11"), addr("fd00:b1::ff:fe00:11")}},
-		{Key: 2, Name: "vm2", Network: &NetworkRef{1, "blue"}, MAC: mac(t, "02:00:00:00:00:12"), OFPort: 8, Limits: lifted, Router: true,
+		{Key: 2, Name: "vm2", Network: &NetworkRef{1, "blue"}, MAC: mac(t, "02:00:00:00:00:12"), OFPort: 8, Limits: lifted, MaxLeases: 16, Router: true,
 			Addresses: []netip.Addr{addr("fe80::ff:fe00:12"), addr("fd00:b1::ff:fe00:12")}},
 	}
 	if diff := cmp.Diff(want, s.Ports, content); diff != "" {
@@ -244,6 +244,9 @@ func drawInput(t *rapid.T) Input {
 		for j := range some("subnets", 2) {
 			n.Subnets = append(n.Subnets, SubnetSpec{Prefix: prefix(fmt.Sprintf("fd00:%d:%d::/64", i, j)), Mode: Mode(some("mode", 2))})
 		}
+		if some("option", 1) == 1 {
+			n.Options = []OptionSpec{{Code: codePreference, Number: uint32(some("preference", 2))}}
+		}
 		spec.Networks = append(spec.Networks, n)
 		if rapid.Bool().Draw(t, "router") {
 			spec.Routers = append(spec.Routers, RouterSpec{Name: fmt.Sprint("r", i), Networks: []PresenceSpec{{Network: n.Name}}})
@@ -258,6 +261,10 @@ func drawInput(t *rapid.T) Input {
 		if rapid.Bool().Draw(t, "configured MAC") {
 			p.MAC = wire.MAC{2, 0, 0, 0, 0, byte(i + 1)}
 		}
+		if some("own option", 2) == 2 {
+			p.Options = []OptionSpec{{Code: 94, Raw: []byte{byte(some("value", 1))}}}
+		}
+		p.DHCPv6Relay = rapid.Bool().Draw(t, "relay")
 		spec.Ports = append(spec.Ports, p)
 	}
 	for i := range some("interfaces", 5) {
@@ -272,6 +279,9 @@ func drawInput(t *rapid.T) Input {
 	}
 	if rapid.Bool().Draw(t, "deprecated") {
 		in.Deprecated["n0"] = []Deprecated{{Prefix: prefix(fmt.Sprintf("fd00:0:%d::/64", some("old", 3))), Autonomous: true, ValidUntil: time.Unix(int64(some("until", 1)), 0)}}
+	}
+	if rapid.Bool().Draw(t, "routes") {
+		in.Delegated = map[string][]DelegatedPrefix{"n0": {{Prefix: prefix(fmt.Sprintf("2001:db8:%d::/48", some("prefix", 2))), Port: uint16(some("to", 3))}}}
 	}
 	if rapid.Bool().Draw(t, "former") {
 		in.FormerRouters["n0"] = []FormerRouter{{MAC: wire.MAC{2, 9}, LinkLocal: addr("fe80::9")}}
@@ -288,7 +298,7 @@ func TestIncrementalEqualsFromScratch(t *testing.T) {
 		for range rapid.IntRange(1, 4).Draw(t, "steps") {
 			// Either all is new, or one part of what was.
 			other := drawInput(t)
-			switch rapid.IntRange(0, 4).Draw(t, "change") {
+			switch rapid.IntRange(0, 5).Draw(t, "change") {
 			case 0:
 				in = other
 			case 1:
@@ -298,6 +308,8 @@ func TestIncrementalEqualsFromScratch(t *testing.T) {
 			case 3:
 				in.Bindings = other.Bindings
 			case 4:
+				in.Delegated = other.Delegated
+			case 5:
 				in.Spec = &Spec{Networks: in.Spec.Networks, Routers: in.Spec.Routers, Ports: in.Spec.Ports,
 					Limits: Limits{punt.NS: {Rate: uint32(rapid.IntRange(1, 3).Draw(t, "rate")), Burst: 1}}}
 			}

@@ -23,6 +23,8 @@ type Input struct {
 	// FormerRouters holds, by network, identities that advertised and no longer
 	// do; hosts must be told (RFC 4861 section 6.2.8).
 	FormerRouters map[string][]FormerRouter
+	// Delegated holds, by network, the prefixes delegated to its ports, in any order.
+	Delegated map[string][]DelegatedPrefix
 }
 
 // Keys are the stable numbers of objects by name, each 1 to punt.MaxKey and

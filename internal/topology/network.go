@@ -16,9 +16,11 @@ type networkInput struct {
 	key        uint16
 	spec       *NetworkSpec
 	global     Limits
+	maxLeases  int
 	presence   presence
 	deprecated []Deprecated
 	former     []FormerRouter
+	delegated  []DelegatedPrefix
 	ports      []portInput
 }
 
@@ -31,10 +33,10 @@ type presence struct {
 // equal reports whether a network made from b would be the same. With
 // sameSpec both point into one Spec, whose content need not be compared.
 func (a *networkInput) equal(b *networkInput, sameSpec bool) bool {
-	return a.key == b.key &&
+	return a.key == b.key && a.maxLeases == b.maxLeases &&
 		(sameSpec || (maps.Equal(a.global, b.global) && reflect.DeepEqual(a.spec, b.spec) && reflect.DeepEqual(a.presence, b.presence))) &&
 		slices.EqualFunc(a.deprecated, b.deprecated, equalDeprecated) &&
-		slices.Equal(a.former, b.former) &&
+		slices.Equal(a.former, b.former) && slices.Equal(a.delegated, b.delegated) &&
 		slices.EqualFunc(a.ports, b.ports, portInput.equal)
 }
 
@@ -59,6 +61,7 @@ func buildNetwork(in networkInput, old *builtNetwork) *builtNetwork {
 		n.final = a.final(deprecated)
 	}
 	n.Former = formerOf(&in, n)
+	n.DHCPv6 = dhcpv6Of(in.spec, n.Subnets)
 
 	b := &builtNetwork{in: in, net: n}
 	previous := make(map[string]*Port)
@@ -66,8 +69,14 @@ func buildNetwork(in networkInput, old *builtNetwork) *builtNetwork {
 		for _, p := range old.net.Ports {
 			previous[p.Name] = p
 		}
+		b.options = old.options
+		if n.DHCPv6.equal(old.net.DHCPv6) {
+			n.DHCPv6 = old.net.DHCPv6
+		}
 	}
 	n.Ports, b.problems = buildPorts(&in, n)
+	b.giveOptions()
+	n.Delegated = delegatedOf(&in, n)
 	for i, p := range n.Ports {
 		if q := previous[p.Name]; q != nil && p.equal(q) {
 			n.Ports[i] = q
@@ -81,15 +90,22 @@ func buildNetwork(in networkInput, old *builtNetwork) *builtNetwork {
 func subnetOf(s *SubnetSpec, router bool) Subnet {
 	n := Subnet{
 		Prefix: s.Prefix.Masked(), Mode: s.Mode,
-		Preferred: or(s.Preferred, min(DefaultPreferred, or(s.Valid, DefaultPreferred))),
-		Valid:     or(s.Valid, max(DefaultValid, or(s.Preferred, DefaultValid))),
-		OnLink:    or(s.OnLink, true), Autonomous: or(s.Autonomous, s.Mode != DHCPv6Stateful), PDPreferred: s.PDPreferred,
+		OnLink: or(s.OnLink, true), Autonomous: or(s.Autonomous, s.Mode != DHCPv6Stateful), PDPreferred: s.PDPreferred,
 		DNS: s.DNS, Search: s.Search,
+		Pools: s.Pools, RapidCommit: s.RapidCommit, RelayTo: s.RelayTo,
 	}
+	n.Preferred, n.Valid = lifetimesOf(s.Preferred, s.Valid)
 	if router {
 		n.Gateway = gatewayOf(s)
 	}
 	return n
+}
+
+// lifetimesOf applies the defaults of two lifetimes: where only one is given,
+// the other's default gives way to it.
+func lifetimesOf(preferred, valid *time.Duration) (time.Duration, time.Duration) {
+	return or(preferred, min(DefaultPreferred, or(valid, DefaultPreferred))),
+		or(valid, max(DefaultValid, or(preferred, DefaultValid)))
 }
 
 // gatewayOf is the router's address on a subnet.

@@ -160,23 +160,38 @@ func captivePortalOption(uri string) option {
 // encryptedDNSOption is a resolver with its name, addresses and protocols (RFC
 // 9463 section 6.1).
 func encryptedDNSOption(e *EncryptedDNSSpec, priority uint16, lifetime time.Duration) option {
-	name := appendDomain(nil, canonicalDomain(e.Name))
 	b := binary.BigEndian.AppendUint16(nil, priority)
 	b = binary.BigEndian.AppendUint32(b, seconds(lifetime))
+	b = e.appendNameAndAddresses(b)
+	parameters := e.appendParameters(nil)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(parameters)))
+	return raw(optionEncryptedDNS, append(b, parameters...))
+}
+
+// appendNameAndAddresses appends the resolver's name and its addresses, each
+// behind its length, as advertisements and DHCPv6 both have them (RFC 9463
+// sections 4.1 and 6.1).
+func (e *EncryptedDNSSpec) appendNameAndAddresses(b []byte) []byte {
+	name := appendDomain(nil, canonicalDomain(e.Name))
 	b = binary.BigEndian.AppendUint16(b, uint16(len(name)))
 	b = append(b, name...)
 	b = binary.BigEndian.AppendUint16(b, uint16(16*len(e.Addresses)))
 	for _, a := range e.Addresses {
 		b = append(b, a.AsSlice()...)
 	}
+	return b
+}
+
+// appendParameters appends the service parameters: the protocols (RFC 9460
+// sections 2.2 and 7.1).
+func (e *EncryptedDNSSpec) appendParameters(b []byte) []byte {
 	var alpn []byte
 	for _, id := range e.protocols() {
 		alpn = append(append(alpn, uint8(len(id))), id...)
 	}
-	b = binary.BigEndian.AppendUint16(b, uint16(4+len(alpn)))
 	b = binary.BigEndian.AppendUint16(b, serviceParameterALPN)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(alpn)))
-	return raw(optionEncryptedDNS, append(b, alpn...))
+	return append(b, alpn...)
 }
 
 // protocols are the ALPN identifiers of the resolver, DNS over TLS if none is

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -24,13 +25,15 @@ func (a portInput) equal(b portInput) bool {
 
 func (a *PortSpec) equal(b *PortSpec) bool {
 	return a.Name == b.Name && a.Network == b.Network && a.MAC == b.MAC && a.Router == b.Router && a.Unknown == b.Unknown &&
-		slices.Equal(a.Addresses, b.Addresses) && maps.Equal(a.Limits, b.Limits)
+		a.DHCPv6Relay == b.DHCPv6Relay && slices.Equal(a.Addresses, b.Addresses) && maps.Equal(a.Limits, b.Limits) &&
+		reflect.DeepEqual(a.MaxLeases, b.MaxLeases) && reflect.DeepEqual(a.Options, b.Options)
 }
 
 // equal reports whether two ports have the same content.
 func (p *Port) equal(q *Port) bool {
 	return p.Key == q.Key && p.Name == q.Name && *p.Network == *q.Network && p.MAC == q.MAC && slices.Equal(p.Addresses, q.Addresses) &&
-		p.Router == q.Router && p.Unknown == q.Unknown && p.OFPort == q.OFPort && p.Limits == q.Limits
+		p.Router == q.Router && p.Unknown == q.Unknown && p.OFPort == q.OFPort && p.Limits == q.Limits &&
+		slices.Equal(p.Fixed, q.Fixed) && p.Options.equal(q.Options) && p.DHCPv6Relay == q.DHCPv6Relay && p.MaxLeases == q.MaxLeases
 }
 
 // buildPorts makes the ports of a network, sorted as in is. A port whose
@@ -45,7 +48,8 @@ func buildPorts(in *networkInput, n *Network) ([]*Port, []Problem) {
 		p := &Port{
 			Key: pi.key, Name: pi.spec.Name, Network: ref, MAC: pi.spec.MAC,
 			Router: pi.spec.Router, Unknown: pi.spec.Unknown, OFPort: pi.binding.OFPort,
-			Limits: limitsOf(in.global, in.spec.Limits, pi.spec.Limits),
+			Limits: limitsOf(in.global, in.spec.Limits, pi.spec.Limits), Fixed: pi.spec.Addresses,
+			DHCPv6Relay: pi.spec.DHCPv6Relay, MaxLeases: or(pi.spec.MaxLeases, or(in.spec.MaxLeases, in.maxLeases)),
 		}
 		if p.MAC.IsZero() && pi.binding.Interface != "" {
 			if message := attachedFault(pi, macs, claimed); message != "" {

@@ -52,6 +52,10 @@ type Network struct {
 	// network with a subnet but no router still has one, which advertises
 	// prefixes with router lifetime 0.
 	Router *RouterInterface
+	// DHCPv6 is nil where no subnet has a DHCPv6 mode and nothing is delegated.
+	DHCPv6 *DHCPv6
+	// Delegated are the prefixes routed to ports of the network, sorted.
+	Delegated []DelegatedPrefix
 	// Ports are the network's, sorted by name.
 	Ports []*Port
 	// Adverts are the compiled Router Advertisements, sent one after the other:
@@ -80,6 +84,12 @@ type Subnet struct {
 	OnLink, Autonomous, PDPreferred bool
 	DNS                             []netip.Addr
 	Search                          []string
+	// Pools are where DHCPv6 addresses come from that nobody fixed.
+	Pools []AddrRange
+	// RapidCommit allows the two-message exchange (RFC 9915 section 18.3.1).
+	RapidCommit bool
+	// RelayTo is the server that answers for this subnet instead, invalid for none.
+	RelayTo netip.Addr
 }
 
 // Mode is how guests get their addresses on a subnet.
@@ -118,6 +128,16 @@ type Port struct {
 	// fe80:: with the MAC's interface identifier and, on each autonomous
 	// prefix, the address made of that identifier (RFC 4291 appendix A).
 	Addresses []netip.Addr
+	// Fixed are the addresses the configuration gives the port, a part of
+	// Addresses: DHCPv6 hands these out before any other.
+	Fixed []netip.Addr
+	// Options are the DHCPv6 options of the port's clients; nil for none.
+	Options *OptionSet
+	// DHCPv6Relay marks a port that may send RELAY-FORW messages.
+	DHCPv6Relay bool
+	// MaxLeases is how many DHCPv6 leases, addresses and prefixes together, the
+	// port's clients may hold; UnlimitedLeases for no bound.
+	MaxLeases int
 	// Router marks a guest that is a router: the R flag of its addresses is set.
 	Router bool
 	// Unknown marks a port behind which any MAC may live: it gets unknown unicast.

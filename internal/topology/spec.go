@@ -12,10 +12,12 @@ import (
 // changed: make a new one.
 type Spec struct {
 	// Limits are the punt budgets of every port, over DefaultLimits.
-	Limits   Limits
-	Networks []NetworkSpec
-	Routers  []RouterSpec
-	Ports    []PortSpec
+	Limits Limits
+	// MaxLeases bounds the DHCPv6 leases of each port; nil is DefaultMaxLeases.
+	MaxLeases *int
+	Networks  []NetworkSpec
+	Routers   []RouterSpec
+	Ports     []PortSpec
 }
 
 // Limits are punt budgets by class; a class that is not in it has the budget
@@ -26,10 +28,11 @@ type Limits map[punt.Class]Limit
 // without one lets nothing pass: no flow punts it.
 func DefaultLimits() Limits {
 	return Limits{
-		punt.NS:   {Rate: 200, Burst: 400},
-		punt.NA:   {Rate: 200, Burst: 400},
-		punt.RS:   {Rate: 20, Burst: 40},
-		punt.Echo: {Rate: 100, Burst: 200},
+		punt.NS:     {Rate: 200, Burst: 400},
+		punt.NA:     {Rate: 200, Burst: 400},
+		punt.RS:     {Rate: 20, Burst: 40},
+		punt.DHCPv6: {Rate: 50, Burst: 100},
+		punt.Echo:   {Rate: 100, Burst: 200},
 	}
 }
 
@@ -37,10 +40,15 @@ func DefaultLimits() Limits {
 type NetworkSpec struct {
 	Name string
 	// MTU is the link's in octets, 0 if nothing is known of it.
-	MTU                 int
-	Limits              Limits
+	MTU    int
+	Limits Limits
+	// MaxLeases is that of each port, nil for the Spec's.
+	MaxLeases           *int
 	RouterAdvertisement AdvertSpec
 	Subnets             []SubnetSpec
+	// Options are the DHCPv6 options of all clients.
+	Options     []OptionSpec
+	Delegations []DelegationSpec
 }
 
 // SubnetSpec is one prefix of a network. A nil pointer is the default.
@@ -60,6 +68,14 @@ type SubnetSpec struct {
 	// Preferred and Valid default to DefaultPreferred and DefaultValid; where
 	// only one is given, the other's default gives way to it.
 	Preferred, Valid *time.Duration
+	// Options are the DHCPv6 options of clients on the subnet. Where DNS or
+	// Search are given and their options are not, those are made of them.
+	Options []OptionSpec
+	// RapidCommit, Pools, Reservations and RelayTo are as in Subnet.
+	RapidCommit  bool
+	Pools        []AddrRange
+	Reservations []Reservation
+	RelayTo      netip.Addr
 }
 
 // AdvertSpec is what a network's Router Advertisements say beyond its
@@ -135,6 +151,12 @@ type PortSpec struct {
 	Addresses       []netip.Addr
 	Router, Unknown bool
 	Limits          Limits
+	// MaxLeases is nil for the network's.
+	MaxLeases *int
+	// Options are the DHCPv6 options of its clients.
+	Options []OptionSpec
+	// DHCPv6Relay is as in Port.
+	DHCPv6Relay bool
 }
 
 // Defaults of what a Spec may leave out.

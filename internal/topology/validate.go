@@ -27,6 +27,7 @@ func Validate(s *Spec) []Problem {
 		}
 	}
 	c.limits("limits", s.Limits)
+	c.maxLeases("", s.MaxLeases)
 	for object, n := range map[string]int{"networks": len(s.Networks), "ports": len(s.Ports)} {
 		if n > punt.MaxKey {
 			c.add(object, "", "the list has %d entries: one bridge serves %d", n, punt.MaxKey)
@@ -40,6 +41,9 @@ func Validate(s *Spec) []Problem {
 		c.router(i, routers)
 	}
 	c.ownIdentities()
+	for i := range s.Networks {
+		c.leases(i)
+	}
 	ports := make(map[string]bool)
 	for i := range s.Ports {
 		c.port(i, ports)
@@ -101,6 +105,13 @@ func (c *checker) limits(object string, limits Limits) {
 		if l.Rate > 0 && l.Burst == 0 {
 			c.add(object+"."+class.String(), "", "a burst of 0 lets nothing pass at a rate of %d: give at least 1", l.Rate)
 		}
+	}
+}
+
+// maxLeases checks a number of leases; object is "" for that of all ports.
+func (c *checker) maxLeases(object string, n *int) {
+	if n != nil && (*n < 0 || *n > UnlimitedLeases) {
+		c.add(strings.TrimPrefix(object+".limits.leases", "."), "", "%d is no number of leases: give 0 to %d, or none", *n, UnlimitedLeases-1)
 	}
 }
 

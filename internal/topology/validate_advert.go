@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"damselfly/internal/wire"
@@ -88,7 +87,7 @@ func (c *checker) portal(object, uri string) {
 		c.add(object, "RFC 8908 section 4", "%q is no https URI: write one such as https://portal.example.test/api, or %s", uri, unrestricted)
 	case len(uri) > maxPortal:
 		c.add(object, "RFC 8910 section 2", "the URI has %d octets: %d are allowed", len(uri), maxPortal)
-	case strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+	case !plain(uri):
 		c.add(object, "RFC 3986 section 2", "%q has characters that a URI cannot: write them as %%XX", uri)
 	}
 }

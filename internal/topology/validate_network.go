@@ -23,6 +23,7 @@ func (c *checker) network(i int) {
 		c.add(object+".mtu", "RFC 8200 section 5", "%d is no MTU of an IPv6 link: give %d to %d", n.MTU, minLink, maxMTU)
 	}
 	c.limits(object+".limits", n.Limits)
+	c.maxLeases(object, n.MaxLeases)
 	c.advert(object+".router_advertisement", n)
 	if !c.few(object+".subnets", len(n.Subnets)) {
 		return

@@ -17,6 +17,8 @@ func (c *checker) port(i int, names map[string]bool) {
 	if p.MAC.IsMulticast() {
 		c.add(object+".mac", "RFC 2464 section 7", "%s is a multicast MAC: the first octet must be even", p.MAC)
 	}
+	c.maxLeases(object, p.MaxLeases)
+	c.optionList(object+".options", p.Options)
 	n := c.networks[p.Network]
 	if n == nil {
 		c.add(object+".network", "", "there is no network %q: configure it, or correct the name", p.Network)

@@ -57,6 +57,11 @@ func (c *checker) presence(object string, r *RouterSpec, p *PresenceSpec) []rout
 		own = append(own, routerPrefix{object + ".name", p.Network, s.Prefix.Masked()})
 		c.claim(n, object+".name", gatewayOf(s), "router "+r.Name)
 	}
+	for k := range n.spec.Delegations {
+		if pool := n.spec.Delegations[k].Pool; pool.IsValid() {
+			own = append(own, routerPrefix{object + ".name", p.Network, pool.Masked()})
+		}
+	}
 	for k, a := range p.Addresses {
 		o := fmt.Sprintf("%s.addresses[%d]", object, k)
 		if !a.IsValid() {

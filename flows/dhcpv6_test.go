@@ -1,0 +1,151 @@
+package flows
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"damselfly/internal/topology"
+	"damselfly/internal/wire"
+)
+
+// agentsMAC and serversMAC are ff02::1:2 and ff05::1:3 as RFC 2464 section 7 maps them.
+var (
+	agentsMAC  = wire.MAC{0x33, 0x33, 0, 1, 0, 2}
+	serversMAC = wire.MAC{0x33, 0x33, 0, 1, 0, 3}
+)
+
+// udp is a UDP packet from a guest's link-local address.
+func udp(in uint32, src, dst wire.MAC, to string, from, port uint16) packet {
+	return ip6(in, src, dst, wire.LinkLocal(src).String(), to, 17).set(UDPSrc, U16(from)).set(UDPDst, U16(port))
+}
+
+func TestDHCPv6(t *testing.T) {
+	t.Parallel()
+	solicit := udp(1, guest1, agentsMAC, "ff02::1:2", 546, 547)
+	relayed := udp(3, guest3, serversMAC, "ff05::1:3", 547, 547)
+	tests := []struct {
+		topology, name string
+		in             packet
+		want, away     string
+	}{
+		{"dhcpv6", "a client", solicit, "punt dhcpv6 lane 1", "drop-away"},
+		{"dhcpv6", "a client without a limit", udp(4, mac(0x14), agentsMAC, "ff02::1:2", 546, 547), "punt dhcpv6 lane 0", "drop-away"},
+		{"dhcpv6", "a client from any port", udp(1, guest1, agentsMAC, "ff02::1:2", 40000, 547), "punt dhcpv6 lane 1", "drop-away"},
+		{"dhcpv6", "a client to a guest's MAC", udp(1, guest1, guest2, "ff02::1:2", 546, 547), "punt dhcpv6 lane 1", "drop-away"},
+		{"dhcpv6", "a first fragment", solicit.set(IPFrag, U8(1)), "drop-dhcpv6-refused", ""},
+		{"dhcpv6", "all servers from a client", udp(1, guest1, serversMAC, "ff05::1:3", 546, 547), "drop-dhcpv6-refused", ""},
+		{"dhcpv6", "the router's address from a client", udp(1, guest1, routerMAC, "fd00:b1::1", 546, 547), "drop-dhcpv6-refused", ""},
+		{"dhcpv6", "another group", udp(1, guest1, allNodesMAC, "ff02::1", 546, 547), "drop-dhcpv6-refused", ""},
+		{"dhcpv6", "a relay to all servers", relayed, "punt dhcpv6 lane 3", "drop-away"},
+		{"dhcpv6", "a relay to all agents", udp(3, guest3, agentsMAC, "ff02::1:2", 547, 547), "punt dhcpv6 lane 3", "drop-away"},
+		{"dhcpv6", "a relay to the router", udp(3, guest3, routerMAC, "fd00:b1::1", 547, 547), "punt dhcpv6 lane 3", "drop-away"},
+		{"dhcpv6", "a relay to the router's link-local", udp(3, guest3, routerMAC, "fe80::1", 547, 547), "punt dhcpv6 lane 3", "drop-away"},
+		{"dhcpv6", "a guest as server to one", udp(1, guest1, guest2, "fe80::ff:fe00:12", 547, 546), "drop-dhcpv6-server", ""},
+		{"dhcpv6", "a guest as server to all", udp(1, guest1, allNodesMAC, "ff02::1", 547, 546), "drop-dhcpv6-server", ""},
+		{"dhcpv6", "a guest as server to a relay", udp(1, guest1, guest3, "fe80::ff:fe00:13", 547, 547), "drop-dhcpv6-refused", ""},
+		{"router", "a relay's server beyond, where nothing is served", udp(1, guest1, guest2, "2001:db8::547", 547, 547), "out 2", ""},
+		{"dhcpv6", "other UDP", udp(1, guest1, guest2, "fe80::ff:fe00:12", 546, 53), "out 2", ""},
+		{"stateless", "a client", solicit, "punt dhcpv6 lane 1", "drop-away"},
+		{"stateless", "a client whose limit forbids it", udp(2, guest2, agentsMAC, "ff02::1:2", 546, 547), "drop-dhcpv6-refused", ""},
+		{"router", "a client where nothing is served", solicit, "drop-dhcpv6-unserved", ""},
+		{"router", "a guest as server", udp(1, guest1, guest2, "fe80::ff:fe00:12", 547, 546), "drop-dhcpv6-server", ""},
+		{"l2", "a client on plain L2", solicit, "out 2", ""},
+		{"l2", "a server on plain L2", udp(2, guest2, guest1, "fe80::ff:fe00:11", 547, 546), "out 1", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.topology+"/"+tt.name, func(t *testing.T) {
+			t.Parallel()
+			if tt.away == "" {
+				tt.away = tt.want
+			}
+			for name, env := range envs {
+				sw := &fakeSwitch{Set: Compile(named[tt.topology](), env)}
+				if got := sw.run(tt.in); got != tt.want {
+					t.Errorf("%s: %q, want %q", name, got, tt.want)
+				}
+			}
+			sw := &fakeSwitch{Set: Compile(named[tt.topology](), envs["pulse"]), dead: map[uint32]bool{envs["pulse"].PulsePort: true}}
+			if got := sw.run(tt.in); got != tt.away {
+				t.Errorf("while away: %q, want %q", got, tt.away)
+			}
+		})
+	}
+}
+
+func TestRoute(t *testing.T) {
+	t.Parallel()
+	const from, to = "fd00:b1::ff:fe00:11", "2001:db8:8000:101::5"
+	routed := ip6(1, guest1, routerMAC, from, to, 17).set(IPTTL, U8(64)).set(IPv6Label, U32(7))
+	sent := func(dst wire.MAC, to string) packet {
+		return ip6(1, routerMAC, dst, from, to, 17).set(IPTTL, U8(63)).set(IPv6Label, U32(7))
+	}
+	tests := []struct {
+		name  string
+		in    packet
+		trace string
+		want  packet
+	}{
+		{"to a delegated prefix", routed, "out 2", sent(guest2, to)},
+		{"the longest wins", routed.set(IPv6Dst, at("2001:db8:8000:180::5")), "out 3", sent(mac(0x99), "2001:db8:8000:180::5")},
+		{"from a delegated prefix", ip6(3, guest3, routerMAC, "2001:db8:8000:180::1", to, 6).set(IPTTL, U8(9)), "out 2",
+			ip6(3, routerMAC, guest2, "2001:db8:8000:180::1", to, 6).set(IPTTL, U8(8))},
+		{"the last hop", routed.set(IPTTL, U8(2)), "out 2", sent(guest2, to).set(IPTTL, U8(1))},
+		{"no hop left", routed.set(IPTTL, U8(1)), "drop-hop-limit", packet{}},
+		{"back to where it came from", ip6(2, guest2, routerMAC, from, to, 17), "", packet{}},
+		{"from a link-local", routed.set(IPv6Src, at("fe80::11")), "drop-scope", packet{}},
+		{"from nowhere", routed.set(IPv6Src, at("::")), "drop-scope", packet{}},
+		{"no route", routed.set(IPv6Dst, at("2001:db8:8000:200::5")), "drop-no-route", packet{}},
+		{"IPv4 to the router", frame(1, guest1, routerMAC, 0x0800), "drop-unknown-mac", packet{}},
+		{"not through the router", routed.set(EthDst, MAC(guest3)), "out 3", routed.set(EthDst, MAC(guest3))},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			sw := &fakeSwitch{Set: Compile(named["dhcpv6"](), envs["ndext-pulse"])}
+			if got := sw.run(tt.in); got != tt.trace {
+				t.Fatalf("%q, want %q", got, tt.trace)
+			}
+			if len(sw.left) > 0 {
+				if diff := cmp.Diff(headers(tt.want), headers(sw.left[0])); diff != "" {
+					t.Errorf("what left (-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
+// TestServedIncrementally turns DHCPv6 on and delegates a prefix: what the
+// Compiler does over must be all that a new one would make otherwise.
+func TestServedIncrementally(t *testing.T) {
+	t.Parallel()
+	var b topology.Builder
+	c := NewCompiler(envs["ndext-pulse"])
+	spec := dhcpv6Spec()
+	off := dhcpv6Spec()
+	off.Networks[0].Subnets[0].Mode, off.Networks[0].Delegations = topology.SLAAC, nil
+	// Ports alike in both: an autonomous prefix gives them addresses.
+	yes := true
+	spec.Networks[0].Subnets[0].Autonomous = &yes
+	on := input(spec, nil)
+	delegated := on
+	delegated.Delegated = map[string][]topology.DelegatedPrefix{"blue": {{Prefix: routerSpec().Networks[0].Subnets[0].Prefix, Port: 1}}}
+	steps := []struct {
+		name string
+		in   topology.Input
+		have bool // is there a gate
+	}{{"off", input(off, nil), false}, {"on", on, true}, {"delegated", delegated, true}, {"off again", input(off, nil), false}}
+	for _, step := range steps {
+		s, problems := b.Build(step.in)
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		got := c.Update(s).Set().String()
+		if diff := cmp.Diff(Compile(s, envs["ndext-pulse"]).String(), got); diff != "" {
+			t.Errorf("%s (-scratch +incremental):\n%s", step.name, diff)
+		}
+		if have := (&fakeSwitch{Set: c.Update(s).Set()}).run(udp(1, guest1, agentsMAC, "ff02::1:2", 546, 547)) == "punt dhcpv6 lane 1"; have != step.have {
+			t.Errorf("%s: served is %v", step.name, have)
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package flows
+
+import (
+	"fmt"
+	"slices"
+)
+
+// lintDHCPv6Shield: on every network that is advertised, no way to the switch
+// table is above the drops of what servers send and of what is sent to all of
+// them, and nothing goes to the DHCPv6 table that may be a fragment.
+func lintDHCPv6Shield(c *compilation) (faults []string) {
+	udp := Match{}.With(EthType, U16(0x86dd)).With(IPProto, U8(17))
+	switched := uint16(0)
+	for _, f := range c.flows {
+		if f.Table == TableServices && slices.Contains(f.Actions, Action(Resubmit{TableSwitch})) && !isEcho(f.Match) {
+			switched = max(switched, f.Priority)
+		}
+		frag, ok := f.Match.Get(IPFrag)
+		if slices.Contains(f.Actions, Action(Resubmit{TableDHCPv6})) && (!ok || !frag.Exact() || frag.Value != U8(0)) {
+			faults = append(faults, "lets a fragment in: "+f.String())
+		}
+	}
+	for _, n := range c.snapshot.Networks {
+		if n.Router == nil {
+			continue
+		}
+		net := udp.With(Metadata, U64(uint64(n.Key)))
+		toServers := net.With(UDPDst, U16(547))
+		for what, drops := range map[string][]Match{
+			"what servers send":     {net.With(UDPDst, U16(546))},
+			"what all servers hear": {toServers, toServers.WithMask(IPv6Dst, Value{0xff}, Value{0xff})},
+		} {
+			if !slices.ContainsFunc(c.flows, func(f Flow) bool {
+				return f.Table == TableServices && f.Priority > switched && len(f.Actions) == 0 && slices.ContainsFunc(drops, f.Match.Equal)
+			}) {
+				faults = append(faults, fmt.Sprintf("network %s carries %s", n.Name, what))
+			}
+		}
+	}
+	return faults
+}
+
+// isEcho reports whether a match is of Echo Requests alone.
+func isEcho(m Match) bool {
+	e, ok := m.Get(ICMPv6Type)
+	return ok && e.Value[0] == 128
+}
+
+// lintHopLimit: Open vSwitch hands a packet whose hop limit is used up to a
+// controller, so a drop of hop limit 1 stands above every flow that takes one off.
+func lintHopLimit(c *compilation) (faults []string) {
+	last := Match{}.With(EthType, U16(0x86dd)).With(IPTTL, U8(1))
+	for _, f := range c.flows {
+		if slices.Contains(f.Actions, Action(DecTTL{})) && !slices.ContainsFunc(c.flows, func(d Flow) bool {
+			return d.Table == f.Table && d.Priority > f.Priority && len(d.Actions) == 0 && d.Match.Equal(last)
+		}) {
+			faults = append(faults, "may use up the hop limit: "+f.String())
+		}
+	}
+	return faults
+}

@@ -1,0 +1,196 @@
+package agent
+
+import (
+	"crypto/rand"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"damselfly/handlers"
+	"damselfly/handlers/dhcpv6"
+	"damselfly/handlers/reason"
+	codec "damselfly/internal/dhcpv6"
+	"damselfly/internal/lease"
+	"damselfly/internal/punt"
+	"damselfly/internal/slowlane"
+	"damselfly/internal/store"
+	"damselfly/internal/topology"
+	"damselfly/pipeline"
+)
+
+// Places of the slow lane: how many requests of one worker wait at most, and
+// which part of them one port may fill. A relay's port, whose budget is raised,
+// must outlast a disk that stalls: half the places are a quarter of a second at
+// 8,000 exchanges a second.
+const (
+	slowPlaces = 8192
+	slowShare  = 2
+)
+
+// expireMost is how many ended leases are swept before one group of requests.
+const expireMost = 256
+
+// leases is the DHCPv6 server at work: who holds what, and the slow lane that
+// changes it.
+type leases struct {
+	a     *Agent
+	book  *lease.Book // the slow lane's
+	owner *slowlane.Owner
+	boot  store.BootID
+	// deciding is the slow lane's server, workers those of the lanes.
+	deciding *dhcpv6.Server
+	decider  *handlers.Decider
+	workers  []*dhcpv6.Server
+	told     told // the slow lane's
+	failing  bool // the latest write failed; the slow lane's
+}
+
+// watched is the Storage of leases that has each write's end reported.
+type watched struct {
+	lease.Storage
+	report func(error)
+}
+
+// Apply implements lease.Storage.
+func (w watched) Apply(changes []lease.Change) error {
+	err := w.Storage.Apply(changes)
+	w.report(err)
+	return err
+}
+
+// openLeases reads the leases from the store and sets the slow lane up.
+func (a *Agent) openLeases() (*leases, error) {
+	now, err := store.ReadClock()
+	if err != nil {
+		return nil, err
+	}
+	l := &leases{a: a, boot: now.Boot, told: told{log: a.log}}
+	book, err := lease.Open(watched{lease.InStore(a.store), l.report}, now, a.log)
+	if err != nil {
+		return nil, err
+	}
+	l.book = book
+	wake := make(chan struct{}, 1)
+	l.owner = &slowlane.Owner{
+		Wake: wake, Decide: l.decide, Tick: l.tick, Sink: sink{a}, Log: a.log,
+		Count: func(port uint16, class uint8, r pipeline.Reason) { a.stats.Add(punt.Lanes, port, class, r) },
+	}
+	id := codec.DUID(book.DUID())
+	l.deciding = &dhcpv6.Server{ID: id, Reconfigures: true, NewKey: newKey, Uplink: &a.relay}
+	l.decider = handlers.NewDecider(handlers.Services{DHCPv6: l.deciding}, a.log)
+	for range punt.Lanes {
+		ring := slowlane.NewRing(slowPlaces, slowShare, wake)
+		l.owner.Rings = append(l.owner.Rings, ring)
+		l.workers = append(l.workers, &dhcpv6.Server{
+			ID: id, Committed: &dhcpv6.Committed{View: book.View()}, Slow: ring, Reconfigures: true,
+		})
+	}
+	return l, nil
+}
+
+// newKey makes a reconfigure key (RFC 9915 section 20.4.1).
+func newKey() (key [codec.KeyLen]byte) {
+	_, _ = rand.Read(key[:]) // never fails (crypto/rand)
+	return key
+}
+
+// now is this moment in both times the machine knows.
+func (l *leases) now() store.Clock {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) // it worked when the leases were opened
+	return store.Clock{Wall: time.Now(), Boot: l.boot, Uptime: time.Duration(ts.Nano())}
+}
+
+// handler is the Handler of lane n: the fast lane, and the door to the slow one.
+func (l *leases) handler(n int) pipeline.Handler {
+	committed := l.workers[n].Committed.(*dhcpv6.Committed)
+	services := &handlers.Services{DHCPv6: l.workers[n]}
+	decide := services.Bind(l.a.snapshot.Load, time.Now, l.a.log)
+	ring := l.owner.Rings[n]
+	return func(batch []pipeline.Frame, r *pipeline.Replies, reasons []pipeline.Reason) {
+		committed.Now = l.now()
+		decide(batch, r, reasons)
+		ring.Wake()
+	}
+}
+
+// decide is the slow lane: it decides a group, commits once and only then lets
+// the answers go. What could not be written is not answered.
+func (l *leases) decide(batch []slowlane.Request, r *pipeline.Replies, reasons []pipeline.Reason) {
+	now := l.now()
+	l.deciding.Now = now
+	tx := l.book.Begin(now)
+	ended := tx.Expire(expireMost)
+	l.told.begin(tx, now.Uptime)
+	made := len(r.List())
+	snap := l.a.snapshot.Load()
+	for i := range batch {
+		reasons[i] = l.decider.Decide(snap, now.Wall, &l.told, &batch[i].Frame, r)
+	}
+	if tx.Commit() == nil {
+		l.expired(ended)
+		l.told.committed()
+		return
+	}
+	r.Undo(made)
+	for i := range batch {
+		if reason.Replies(reasons[i]) {
+			reasons[i] = reason.NotDurable
+		}
+	}
+}
+
+// tick ends what has run out and says when to look again.
+func (l *leases) tick(*pipeline.Replies) time.Duration {
+	const rest, again = time.Minute, time.Second
+	now := l.now()
+	tx := l.book.Begin(now)
+	ended := tx.Expire(expireMost)
+	// Also one that ended nothing: it gives clients their place among the timers
+	// again.
+	if tx.Commit() != nil {
+		return again
+	}
+	l.expired(ended)
+	wait, ok := l.book.NextExpiry(now)
+	if !ok {
+		return rest
+	}
+	return min(max(wait, 10*time.Millisecond), rest)
+}
+
+// expired tells of leases that have ended.
+func (l *leases) expired(n int) {
+	if n > 0 {
+		l.a.log.Debug("leases expired", "leases", n)
+	}
+}
+
+// report tells when leases can't be written any more, and when they can again.
+func (l *leases) report(err error) {
+	if (err != nil) == l.failing {
+		return
+	}
+	l.failing = err != nil
+	text := ""
+	if err != nil {
+		text = "leases cannot be written, so none are given: " + err.Error()
+		l.a.log.Error("leases cannot be written, so none are given; look at the disk of `state`", "error", err)
+	} else {
+		l.a.log.Info("leases are written again")
+	}
+	l.a.note(func(s *Status) { s.LeaseError = text })
+}
+
+// delegated are the routes of delegated prefixes as the topology takes them.
+func (l *leases) delegated(keys topology.Keys) map[string][]topology.DelegatedPrefix {
+	out := map[string][]topology.DelegatedPrefix{}
+	for _, r := range l.book.View().Routes(l.now()) {
+		if key := keys.Ports[r.Port]; key != 0 {
+			out[r.Network] = append(out[r.Network], topology.DelegatedPrefix{
+				Prefix: r.Prefix, Port: key, NextHop: r.NextHop, MAC: r.MAC,
+			})
+		}
+	}
+	return out
+}
