@@ -87,7 +87,7 @@ func TestRun(t *testing.T) {
 	t.Run("a database that is not there", func(t *testing.T) {
 		t.Parallel()
 		if testing.Short() {
-			t.Skip("it is waited for")
+			t.Skip("the command waits some seconds for the database; run without -short")
 		}
 		var out, complaint bytes.Buffer
 		if code := run([]string{"plan", "-c", good, "--ovsdb", noSocket}, &out, &complaint); code != 1 ||
