@@ -40,5 +40,9 @@ func TakeLock(runDir, bridge string) (*Lock, error) {
 	return &Lock{f}, nil
 }
 
-// Release gives the lock up.
-func (l *Lock) Release() error { return l.f.Close() }
+// Release gives the lock up. The lock belongs to the open file, not to the
+// descriptor: a child between its fork and its exec still holds a copy of the
+// descriptor, so closing ours alone would leave the bridge locked until then.
+func (l *Lock) Release() error {
+	return errors.Join(unix.Flock(int(l.f.Fd()), unix.LOCK_UN), l.f.Close())
+}
