@@ -91,15 +91,7 @@ func (x *exchange) entitled(s *topology.Subnet) bool {
 }
 
 // reserved are the addresses reserved for the client's DUID.
-func (x *exchange) reserved() []netip.Addr {
-	list := x.n.DHCPv6.Reservations
-	for i := range list {
-		if list[i].DUID == string(x.q.ClientID) {
-			return list[i].Addresses
-		}
-	}
-	return nil
-}
+func (x *exchange) reserved() []netip.Addr { return x.n.DHCPv6.Reserved(x.q.ClientID) }
 
 // hint is the first address on a subnet that the client would like, the zero
 // Addr if it names none.

@@ -125,11 +125,6 @@ func (x *exchange) pooled(s *topology.Subnet, a netip.Addr) bool {
 	if o, ok := x.n.Owner(a); ok && !x.p.Owns(o) {
 		return false
 	}
-	list := x.n.DHCPv6.Reservations
-	for i := range list {
-		if slices.Contains(list[i].Addresses, a) {
-			return false // also if it is the client's own: Choose knows
-		}
-	}
-	return true
+	// Not if it is the client's own either: Choose knows.
+	return !x.n.DHCPv6.Reserves(a)
 }

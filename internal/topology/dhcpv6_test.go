@@ -62,6 +62,14 @@ func TestDHCPv6(t *testing.T) {
 		Reservations: []Reservation{{DUID: "\x00\x03\x01", Addresses: []netip.Addr{addr("fd00:b1::50"), addr("fd00:b2::50")}}},
 		Delegations: []Delegation{{Pool: prefix("2001:db8:8000::/40"), Length: 56, ExcludeLength: 64, ExcludeSubnet: 3,
 			Preferred: time.Hour, Valid: time.Hour}},
+		byDUID: map[string]int{"\x00\x03\x01": 0},
+		owners: map[netip.Addr]int{addr("fd00:b1::50"): 0, addr("fd00:b2::50"): 0},
+	}
+	if got := n.DHCPv6.Reserved([]byte{0, 3, 1}); !slices.Equal(got, want.Reservations[0].Addresses) {
+		t.Errorf("reserved: %v", got)
+	}
+	if n.DHCPv6.Reserved([]byte{0, 3}) != nil || !n.DHCPv6.Reserves(addr("fd00:b2::50")) || n.DHCPv6.Reserves(addr("fd00:b2::51")) {
+		t.Error("what nobody has is reserved, or the other way round")
 	}
 	if diff := cmp.Diff(want, n.DHCPv6, content); diff != "" {
 		t.Errorf("DHCPv6 (-want +got):\n%s", diff)
