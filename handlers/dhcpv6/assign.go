@@ -60,7 +60,7 @@ func (x *exchange) assign(ia *codec.IA) codec.Status {
 	subnets := x.n.Subnets
 	for i := range subnets {
 		if s := &subnets[i]; serves(s) && x.entitled(s) {
-			x.take(ia, s, netip.Addr{}, &status)
+			x.takeOwn(ia, s, &status)
 		}
 	}
 	if len(x.grants) > first {
@@ -87,7 +87,7 @@ func (x *exchange) assign(ia *codec.IA) codec.Status {
 // entitled reports whether the configuration gives the client addresses of its
 // own on a subnet.
 func (x *exchange) entitled(s *topology.Subnet) bool {
-	return slices.ContainsFunc(x.p.Port.Fixed, s.Prefix.Contains) || slices.ContainsFunc(x.reserved(), s.Prefix.Contains)
+	return slices.ContainsFunc(entitlement(x.p.Port, x.reserved(), s), s.Prefix.Contains)
 }
 
 // reserved are the addresses reserved for the client's DUID.
@@ -104,34 +104,36 @@ func (x *exchange) hint(ia *codec.IA, s *topology.Subnet) netip.Addr {
 	return netip.Addr{}
 }
 
+// takeOwn adds to the grants what is the client's by configuration on a subnet,
+// as far as no IA before this one has it.
+func (x *exchange) takeOwn(ia *codec.IA, s *topology.Subnet, status *codec.Status) {
+	list, _ := x.c.Choose(x.ask(ia), s, netip.Addr{}) // without any the pools come next
+	reserved := x.reserved()
+	for _, a := range list {
+		if slices.Contains(x.p.Port.Fixed, a) || slices.Contains(reserved, a) {
+			x.giveAddress(ia, s, a, status)
+		}
+	}
+}
+
 // take adds to the grants what the IA is to have on a subnet, and reports
 // whether that is anything. A failure that says more than that nothing is left
 // goes to status.
 func (x *exchange) take(ia *codec.IA, s *topology.Subnet, hint netip.Addr, status *codec.Status) bool {
-	ask := x.ask(ia)
-	list, err := x.c.Choose(ask, s, hint)
-	if list = slices.DeleteFunc(list, x.given); err == nil && len(list) == 0 {
-		// An IA before this one is offered what is fixed; a Request would leave
-		// this one what the pools have.
-		port := *ask.Port
-		port.Fixed = nil
-		ask.Port = &port
-		list, _ = x.c.Choose(ask, s, hint)
-		list = slices.DeleteFunc(list, x.given)
-	}
+	list, _ := x.c.Choose(x.ask(ia), s, hint)
 	some := false
 	for _, a := range list {
-		g := grant{prefix: netip.PrefixFrom(a, a.BitLen()), preferred: s.Preferred, valid: s.Valid}
-		if x.give(ia, &g, status) {
+		if x.giveAddress(ia, s, a, status) {
 			some = true
 		}
 	}
 	return some
 }
 
-// given reports whether this answer has an address in another IA already.
-func (x *exchange) given(a netip.Addr) bool {
-	return slices.ContainsFunc(x.grants, func(g grant) bool { return g.valid > 0 && g.prefix.Addr() == a && g.prefix.IsSingleIP() })
+// giveAddress is give for an address of a subnet.
+func (x *exchange) giveAddress(ia *codec.IA, s *topology.Subnet, a netip.Addr, status *codec.Status) bool {
+	g := grant{prefix: netip.PrefixFrom(a, a.BitLen()), preferred: s.Preferred, valid: s.Valid}
+	return x.give(ia, &g, status)
 }
 
 // give adds one grant, once it is bound if it is to be.

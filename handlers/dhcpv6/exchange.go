@@ -36,6 +36,7 @@ type exchange struct {
 
 	ias    [codec.MaxIAs]verdict
 	grants []grant
+	given  []netip.Prefix // those of grants that are no withdrawals
 	held   []lease.Lease
 	client lease.Client // what is recorded of the client
 	// binding says that what is chosen is given, not only offered.
@@ -116,9 +117,17 @@ func sourceFor(router *topology.RouterInterface, asker netip.Addr) netip.Addr {
 	return router.LinkLocal
 }
 
-// ask is who asks for what an IA is to have.
+// ask is who asks for what an IA is to have, beside what the answer gives to the
+// IAs before it. An Advertise says what a Request would get (RFC 9915 section
+// 18.3.9), and that binds one IA after the other.
 func (x *exchange) ask(ia *codec.IA) lease.Ask {
-	return lease.Ask{Network: x.n, Port: x.p.Port, DUID: x.q.ClientID, IAID: ia.ID}
+	x.given = x.given[:0]
+	for i := range x.grants {
+		if g := &x.grants[i]; g.valid > 0 {
+			x.given = append(x.given, g.prefix)
+		}
+	}
+	return lease.Ask{Network: x.n, Port: x.p.Port, DUID: x.q.ClientID, IAID: ia.ID, Given: x.given}
 }
 
 // find gives what an IA holds on this network, valid until the next call.

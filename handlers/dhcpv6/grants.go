@@ -14,7 +14,6 @@ type grant struct {
 	prefix           netip.Prefix
 	preferred, valid time.Duration
 	exclude          netip.Prefix
-	delegated        bool
 }
 
 // verdict is what becomes of one IA: grants[first:end], or a status if that is
