@@ -14,10 +14,11 @@ import (
 func (x *exchange) choose() {
 	for i := range x.q.IAs() {
 		ia := &x.q.IAs()[i]
-		v := verdict{first: len(x.grants)}
+		x.beginIA(i)
+		v := verdict{first: x.first}
 		v.status = x.judge(ia)
 		if t := x.q.Type(); v.status != codec.StatusNoBinding && (t == codec.Renew || t == codec.Rebind) {
-			x.withdraw(ia, v.first)
+			x.withdraw(ia)
 		}
 		v.end = len(x.grants)
 		x.ias[i] = v
@@ -56,14 +57,13 @@ func (x *exchange) names(ia *codec.IA) bool {
 // has one left.
 func (x *exchange) assign(ia *codec.IA) codec.Status {
 	status := codec.StatusNoAddrsAvail
-	first := len(x.grants)
 	subnets := x.n.Subnets
 	for i := range subnets {
 		if s := &subnets[i]; serves(s) && x.entitled(s) {
 			x.takeOwn(ia, s, &status)
 		}
 	}
-	if len(x.grants) > first {
+	if len(x.grants) > x.first {
 		return codec.StatusSuccess
 	}
 	held := x.find(ia)
@@ -138,6 +138,10 @@ func (x *exchange) giveAddress(ia *codec.IA, s *topology.Subnet, a netip.Addr, s
 
 // give adds one grant, once it is bound if it is to be.
 func (x *exchange) give(ia *codec.IA, g *grant, status *codec.Status) bool {
+	if !x.fits(g) {
+		*status = codec.StatusUnspecFail
+		return false
+	}
 	if x.binding {
 		err := x.c.Bind(lease.Grant{
 			Kind: kindOf(ia), Port: x.p.Port.Name, Network: x.n.Name, DUID: x.q.ClientID, IAID: ia.ID,
@@ -151,27 +155,30 @@ func (x *exchange) give(ia *codec.IA, g *grant, status *codec.Status) bool {
 			return false
 		}
 	}
-	x.grants = append(x.grants, *g)
+	x.add(*g)
 	return true
 }
 
 // withdraw adds what the IA holds, or the client believes that it does, and is
-// not among the grants from first on, with lifetimes of 0 (RFC 9915 sections
-// 18.3.4 and 18.3.5). A lease that may not be extended still ends by itself, so
-// that nobody else gets it before.
-func (x *exchange) withdraw(ia *codec.IA, first int) {
+// not among its grants, with lifetimes of 0 (RFC 9915 sections 18.3.4 and
+// 18.3.5), as far as that takes no room from what other IAs are to have. A lease
+// that may not be extended still ends by itself, so that nobody else gets it
+// before.
+func (x *exchange) withdraw(ia *codec.IA) {
 	for _, l := range x.find(ia) {
-		x.end(l.Prefix, first)
+		x.end(l.Prefix)
 	}
 	for i := range x.q.Hints(ia) {
 		if h := &x.q.Hints(ia)[i]; !h.LengthOnly() {
-			x.end(h.Prefix(), first)
+			x.end(h.Prefix())
 		}
 	}
 }
 
-func (x *exchange) end(p netip.Prefix, first int) {
-	if !slices.ContainsFunc(x.grants[first:], func(g grant) bool { return g.prefix == p }) {
-		x.grants = append(x.grants, grant{prefix: p})
+func (x *exchange) end(p netip.Prefix) {
+	g := grant{prefix: p}
+	if x.cost(&g) > x.spare-x.later*laterRoom || slices.ContainsFunc(x.grants[x.first:], func(o grant) bool { return o.prefix == p }) {
+		return
 	}
+	x.add(g)
 }

@@ -43,6 +43,10 @@ type exchange struct {
 	binding bool
 	lead    int // octets of relays' headers before the answer itself
 
+	// spare is the room that no part of the answer needs yet, first where the
+	// grants of the IA at hand begin, later how many IAs come after it.
+	spare, first, later int
+
 	buf      [maxMessage]byte
 	relayBuf [2048]byte // a message on its way to an external server
 }
@@ -57,8 +61,9 @@ func (x *exchange) begin(s *Server, p *packet.Packet, port uint16) {
 }
 
 // open begins the answer: relays, type, and who speaks with whom (RFC 9915
-// section 18.3).
-func (x *exchange) open(t codec.MessageType) {
+// section 18.3). false says that it would get too large whatever it told; so it
+// comes before anything is changed.
+func (x *exchange) open(t codec.MessageType) bool {
 	x.w.Reset(x.buf[:])
 	x.w.OpenRelayReplies(&x.q)
 	x.lead = len(x.w.Message())
@@ -69,6 +74,7 @@ func (x *exchange) open(t codec.MessageType) {
 	if t != codec.AddrRegReply {
 		x.w.Option(codec.OptionServerID, x.s.ID)
 	}
+	return x.reserve()
 }
 
 // room is how many octets more the answer may have.
