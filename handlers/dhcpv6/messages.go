@@ -172,7 +172,9 @@ func (x *exchange) bind(r *pipeline.Replies) pipeline.Reason {
 	}
 	x.writeIAs()
 	if tell && x.granted() {
-		x.w.ReconfigureKey(x.nextReplay(), key)
+		if replay, ok := x.s.NextReplay(); ok {
+			x.w.ReconfigureKey(replay, key)
+		}
 	}
 	x.options(codec.Reply)
 	return x.send(r)

@@ -41,8 +41,9 @@ type leases struct {
 	deciding *dhcpv6.Server
 	decider  *handlers.Decider
 	workers  []*dhcpv6.Server
-	told     told // the slow lane's
-	failing  bool // the latest write failed; the slow lane's
+	told     told   // the slow lane's
+	replay   replay // the slow lane's
+	failing  bool   // the latest write failed; the slow lane's
 }
 
 // watched is the Storage of leases that has each write's end reported.
@@ -64,7 +65,7 @@ func (a *Agent) openLeases() (*leases, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &leases{a: a, boot: now.Boot, told: told{log: a.log}}
+	l := &leases{a: a, boot: now.Boot, told: told{log: a.log}, replay: replay{store: a.store, wall: time.Now, log: a.log}}
 	book, err := lease.Open(watched{lease.InStore(a.store), l.report}, now, a.log)
 	if err != nil {
 		return nil, err
@@ -76,7 +77,7 @@ func (a *Agent) openLeases() (*leases, error) {
 		Count: func(port uint16, class uint8, r pipeline.Reason) { a.stats.Add(punt.Lanes, port, class, r) },
 	}
 	id := codec.DUID(book.DUID())
-	l.deciding = &dhcpv6.Server{ID: id, Reconfigures: true, NewKey: newKey, Uplink: &a.relay}
+	l.deciding = &dhcpv6.Server{ID: id, Reconfigures: true, NewKey: newKey, NextReplay: l.replay.next, Uplink: &a.relay}
 	l.decider = handlers.NewDecider(handlers.Services{DHCPv6: l.deciding}, a.log)
 	for range punt.Lanes {
 		ring := slowlane.NewRing(slowPlaces, slowShare, wake)
