@@ -21,6 +21,7 @@ func (s *Server) Handle(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 		return why
 	}
 	x := &s.x
+	x.heard()
 	if x.external().IsValid() {
 		return s.handOver()
 	}
@@ -41,6 +42,18 @@ func (s *Server) Handle(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 		}
 	}
 	return s.handOver()
+}
+
+// heard tells that a client sent what Reconfigure asks for (RFC 9915 section
+// 18.3.11).
+func (x *exchange) heard() {
+	if x.s.Heard == nil || x.q.ClientID == nil {
+		return
+	}
+	switch x.q.Type() {
+	case codec.Renew, codec.Rebind, codec.InformationRequest:
+		x.s.Heard(x.p.Port.Name, x.q.ClientID)
+	}
 }
 
 // handOver leaves the frame to the slow lane.

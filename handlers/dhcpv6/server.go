@@ -77,6 +77,9 @@ type Server struct {
 	// Decide where Reconfigures is set (RFC 9915 section 20.3); false says that
 	// there is none, and then no key is told.
 	NextReplay func() (uint64, bool)
+	// Heard is told by Handle of each message that a Reconfigure asks for; nil is
+	// told nothing. It keeps no octets of duid.
+	Heard func(port string, duid []byte)
 	// Uplink is where Decide forwards to; nil reaches nobody.
 	Uplink Uplink
 	// Stats may be read by anybody.

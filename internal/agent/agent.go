@@ -196,6 +196,7 @@ func (a *Agent) startParts(ctx context.Context, target string, api, control *api
 		"configuration":     a.watchConfig,
 		"database watch":    a.watchDatabase,
 		"lease watch":       a.watchLeases,
+		"reconfiguring":     a.leases.asking.run,
 		"bridge connection": func(ctx context.Context) error { return a.maintain(ctx, target) },
 		"api":               api.serve,
 		"control":           control.serve,

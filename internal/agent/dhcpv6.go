@@ -41,6 +41,7 @@ type leases struct {
 	deciding *dhcpv6.Server
 	decider  *handlers.Decider
 	workers  []*dhcpv6.Server
+	asking   *asking
 	told     told   // the slow lane's
 	replay   replay // the slow lane's
 	failing  bool   // the latest write failed; the slow lane's
@@ -71,6 +72,7 @@ func (a *Agent) openLeases() (*leases, error) {
 		return nil, err
 	}
 	l.book = book
+	l.asking = newAsking(l.sendReconfigure, a.log)
 	wake := make(chan struct{}, 1)
 	l.owner = &slowlane.Owner{
 		Wake: wake, Decide: l.decide, Tick: l.tick, Sink: sink{a}, Log: a.log,
@@ -84,6 +86,7 @@ func (a *Agent) openLeases() (*leases, error) {
 		l.owner.Rings = append(l.owner.Rings, ring)
 		l.workers = append(l.workers, &dhcpv6.Server{
 			ID: id, Committed: &dhcpv6.Committed{View: book.View()}, Slow: ring, Reconfigures: true,
+			Heard: l.asking.heard,
 		})
 	}
 	return l, nil

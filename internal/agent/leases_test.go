@@ -86,7 +86,7 @@ func newDesk(t *testing.T) *desk {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	d.leases = &leases{a: &Agent{log: log}, told: told{log: log}}
+	d.leases = &leases{a: &Agent{log: log}, told: told{log: log}, replay: replay{store: s, wall: time.Now, log: log}}
 	d.disk = disk{Storage: lease.InStore(s)}
 	if d.book, err = lease.Open(watched{&d.disk, d.report}, d.now, log); err != nil {
 		t.Fatal(err)
