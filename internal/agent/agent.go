@@ -180,6 +180,7 @@ func (a *Agent) serve(ctx context.Context, view ovsdb.View) error {
 	}
 	stopSlow() // the workers are at rest: what they handed over is answered
 	<-slowDone
+	a.relay.close()
 	stopParts()
 	a.log.Info("stopped; flows stay and guests answer each other", "bridge", view.BridgeName)
 	return err
