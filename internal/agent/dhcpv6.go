@@ -45,6 +45,8 @@ type leases struct {
 	told     told   // the slow lane's
 	replay   replay // the slow lane's
 	failing  bool   // the latest write failed; the slow lane's
+	// probe tries whether the state can be written; the slow lane's.
+	probe func() error
 }
 
 // watched is the Storage of leases that has each write's end reported.
@@ -72,6 +74,7 @@ func (a *Agent) openLeases() (*leases, error) {
 		return nil, err
 	}
 	l.book = book
+	l.probe = func() error { return tryWriting(a.store) }
 	l.asking = newAsking(l.sendReconfigure, a.log)
 	wake := make(chan struct{}, 1)
 	l.owner = &slowlane.Owner{
@@ -146,7 +149,11 @@ func (l *leases) decide(batch []slowlane.Request, r *pipeline.Replies, reasons [
 
 // tick ends what has run out and says when to look again.
 func (l *leases) tick(*pipeline.Replies) time.Duration {
-	const rest, again = time.Minute, time.Second
+	const rest, again = 2 * time.Second, time.Second
+	if l.failing {
+		// Guests that got no answer may be long in coming again.
+		l.report(l.probe())
+	}
 	now := l.now()
 	tx := l.book.Begin(now)
 	ended := tx.Expire(expireMost)
@@ -156,6 +163,9 @@ func (l *leases) tick(*pipeline.Replies) time.Duration {
 		return again
 	}
 	l.expired(ended)
+	if l.failing {
+		return again
+	}
 	wait, ok := l.book.NextExpiry(now)
 	if !ok {
 		return rest
@@ -184,6 +194,19 @@ func (l *leases) report(err error) {
 		l.a.log.Info("leases are written again")
 	}
 	l.a.note(func(s *Status) { s.LeaseError = text })
+}
+
+// probeSize is about what a full group of leases takes, in octets: a small record
+// finds room on a disk where those have none.
+const probeSize = 64 << 10
+
+// tryWriting writes a record and deletes it again.
+func tryWriting(s *store.Store) error {
+	key := []byte("probe")
+	if err := s.Update(func(tx *store.Tx) error { return tx.Put(store.BucketServer, key, make([]byte, probeSize)) }); err != nil {
+		return err
+	}
+	return s.Update(func(tx *store.Tx) error { return tx.Delete(store.BucketServer, key) })
 }
 
 // delegated are the routes of delegated prefixes as the topology takes them.
