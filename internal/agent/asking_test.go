@@ -58,7 +58,7 @@ func snapshotOf(t *testing.T, ports ...string) *topology.Snapshot {
 			Networks: []topology.NetworkSpec{{Name: "blue", Subnets: []topology.SubnetSpec{{
 				Prefix: netip.MustParsePrefix("fd00::/64"), Mode: topology.DHCPv6Stateful,
 				Pools: []topology.AddrRange{{First: netip.MustParseAddr("fd00::11"), Last: netip.MustParseAddr("fd00::11")}},
-			}}}},
+			}}, Delegations: []topology.DelegationSpec{{Pool: netip.MustParsePrefix("2001:db8::/56"), Length: 56}}}},
 			Routers: []topology.RouterSpec{{Name: "r1", Networks: []topology.PresenceSpec{{Network: "blue", LinkLocal: netip.MustParseAddr("fe80::1")}}}},
 		},
 		Keys: topology.Keys{Networks: map[string]uint16{"blue": 7}, Ports: map[string]uint16{}},

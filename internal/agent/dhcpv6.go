@@ -68,7 +68,7 @@ func (a *Agent) openLeases() (*leases, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &leases{a: a, boot: now.Boot, told: told{log: a.log}, replay: replay{store: a.store, wall: time.Now, log: a.log}}
+	l := &leases{a: a, boot: now.Boot, told: newTold(a.log), replay: replay{store: a.store, wall: time.Now, log: a.log}}
 	book, err := lease.Open(watched{lease.InStore(a.store), l.report}, now, a.log)
 	if err != nil {
 		return nil, err
@@ -131,6 +131,7 @@ func (l *leases) decide(batch []slowlane.Request, r *pipeline.Replies, reasons [
 	l.told.begin(tx, now.Uptime)
 	made := len(r.List())
 	snap := l.a.snapshot.Load()
+	l.told.exhausted.look(snap, tx, now.Uptime)
 	for i := range batch {
 		reasons[i] = l.decider.Decide(snap, now.Wall, &l.told, &batch[i].Frame, r)
 	}
@@ -157,6 +158,7 @@ func (l *leases) tick(*pipeline.Replies) time.Duration {
 	now := l.now()
 	tx := l.book.Begin(now)
 	ended := tx.Expire(expireMost)
+	l.told.exhausted.look(l.a.snapshot.Load(), tx, now.Uptime)
 	// Also one that ended nothing: it gives clients their place among the timers
 	// again.
 	if tx.Commit() != nil {

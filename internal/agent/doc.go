@@ -18,6 +18,7 @@
 //	asking.go     asking them again until they do
 //	replay.go     numbers that only grow
 //	events.go     what the log tells of leases
+//	exhausted.go  pools with nothing left
 //	leases.go     what `damselfly leases` shows
 //	relay.go      the socket to external DHCPv6 servers
 //

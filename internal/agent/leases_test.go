@@ -86,7 +86,7 @@ func newDesk(t *testing.T) *desk {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	d.leases = &leases{a: &Agent{log: log}, told: told{log: log}, replay: replay{store: s, wall: time.Now, log: log}}
+	d.leases = &leases{a: &Agent{log: log}, told: newTold(log), replay: replay{store: s, wall: time.Now, log: log}}
 	d.probe = func() error { return d.disk.Apply(nil) }
 	d.disk = disk{Storage: lease.InStore(s)}
 	if d.book, err = lease.Open(watched{&d.disk, d.report}, d.now, log); err != nil {
