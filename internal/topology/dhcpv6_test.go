@@ -261,6 +261,61 @@ func TestValidateOptionRoom(t *testing.T) {
 	}
 }
 
+// TestValidatePoolsApart: one pool, or part of it, that two routers would
+// delegate from.
+func TestValidatePoolsApart(t *testing.T) {
+	t.Parallel()
+	for pool, problems := range map[string]int{"2001:db8:8000::/40": 1, "2001:db8:8012::/48": 1, "2001:db8::/32": 1, "2001:db8:9000::/40": 0} {
+		in := leased(t)
+		in.Spec.Networks = append(in.Spec.Networks, NetworkSpec{Name: "red", Delegations: []DelegationSpec{{Pool: prefix(pool), Length: 56}}})
+		in.Spec.Routers = append(in.Spec.Routers, RouterSpec{Name: "another", Networks: []PresenceSpec{{Network: "red"}}})
+		got := Validate(in.Spec)
+		if len(got) != problems {
+			t.Errorf("%s: %v", pool, got)
+		}
+		for _, p := range got {
+			if !strings.HasPrefix(p.Object, "networks[") || !strings.HasSuffix(p.Object, ".delegation[0].pool") || !strings.Contains(p.Message, pool) {
+				t.Errorf("%s: %v", pool, p)
+			}
+		}
+		// On one router it is told once, where the router is.
+		in.Spec.Routers = in.Spec.Routers[:1]
+		in.Spec.Routers[0].Networks = append(in.Spec.Routers[0].Networks, PresenceSpec{Network: "red"})
+		if got := Validate(in.Spec); len(got) != problems || problems > 0 && !strings.HasPrefix(got[0].Object, "routers[0]") {
+			t.Errorf("%s on one router: %v", pool, got)
+		}
+	}
+}
+
+// TestDelegationFlags: whoever gets prefixes has to be told to ask (RFC 4861
+// section 4.2).
+func TestDelegationFlags(t *testing.T) {
+	t.Parallel()
+	pools := []DelegationSpec{{Pool: prefix("2001:db8:8000::/40"), Length: 56}}
+	for _, tt := range []struct {
+		mode  Mode
+		pools []DelegationSpec
+		m, o  bool
+	}{
+		{SLAAC, nil, false, false},
+		{SLAAC, pools, false, true},
+		{DHCPv6Stateless, nil, false, true},
+		{DHCPv6Stateless, pools, false, true},
+		{DHCPv6Stateful, nil, true, false},
+		{DHCPv6Stateful, pools, true, false},
+	} {
+		in := leased(t)
+		in.Spec = &Spec{
+			Networks: []NetworkSpec{{Name: "blue", Subnets: []SubnetSpec{{Prefix: prefix("fd00:b1::/64"), Mode: tt.mode}}, Delegations: tt.pools}},
+			Routers:  []RouterSpec{{Name: "r1", Networks: []PresenceSpec{{Network: "blue"}}}},
+		}
+		n := mustBuild(t, new(Builder), in).Networks[0]
+		if got := parse(t, n.Adverts[0]); got.ManagedConfiguration != tt.m || got.OtherConfiguration != tt.o {
+			t.Errorf("%v with %d pools: M %v, O %v", tt.mode, len(tt.pools), got.ManagedConfiguration, got.OtherConfiguration)
+		}
+	}
+}
+
 // TestValidateRouterPools: prefixes that one router would find in two places.
 func TestValidateRouterPools(t *testing.T) {
 	t.Parallel()
