@@ -81,6 +81,7 @@ func (a *Agent) openLeases() (*leases, error) {
 		Wake: wake, Decide: l.decide, Tick: l.tick, Sink: sink{a}, Log: a.log,
 		Count: func(port uint16, class uint8, r pipeline.Reason) { a.stats.Add(punt.Lanes, port, class, r) },
 	}
+	_, _ = l.replay.next() // so that no client waits for the era; without one it is tried again
 	id := codec.DUID(book.DUID())
 	l.deciding = &dhcpv6.Server{ID: id, Reconfigures: true, NewKey: newKey, NextReplay: l.replay.next, Uplink: &a.relay}
 	l.decider = handlers.NewDecider(handlers.Services{DHCPv6: l.deciding}, a.log)

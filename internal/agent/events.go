@@ -108,15 +108,15 @@ func (t *told) Decline(port string, duid []byte, iaid uint32, a netip.Addr, quar
 // Choose is lease.Tx's.
 func (t *told) Choose(a lease.Ask, s *topology.Subnet, hint netip.Addr) ([]netip.Addr, error) {
 	list, err := t.Tx.Choose(a, s, hint)
-	if errors.Is(err, lease.ErrNoAddress) {
-		text := "no address is left to give: make the subnet's `pools` larger"
-		if len(s.Pools) == 0 {
-			text = "the addresses fixed or reserved for a guest are declined, or others hold them: see `damselfly leases`"
-		}
-		logged := t.warn("exhausted "+a.Network.Name+" "+s.Prefix.String(), text, "network", a.Network.Name, "subnet", s.Prefix, "port", a.Port.Name)
-		if len(s.Pools) > 0 {
-			t.exhausted.raise(pool{a.Network.Name, s.Prefix}, logged)
-		}
+	switch {
+	case !errors.Is(err, lease.ErrNoAddress):
+	case len(s.Pools) > 0:
+		logged := t.warn("exhausted "+a.Network.Name+" "+s.Prefix.String(), "no address is left to give: make the subnet's `pools` larger",
+			"network", a.Network.Name, "subnet", s.Prefix, "port", a.Port.Name)
+		t.exhausted.raise(pool{a.Network.Name, s.Prefix}, logged)
+	case len(a.Given) == 0: // else the client has them itself
+		t.warn("withheld "+a.Network.Name+" "+s.Prefix.String(), "the addresses fixed or reserved for a guest are declined, or others hold them: see `damselfly leases`",
+			"network", a.Network.Name, "subnet", s.Prefix, "port", a.Port.Name)
 	}
 	return list, err
 }

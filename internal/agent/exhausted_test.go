@@ -2,11 +2,13 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"damselfly/internal/lease"
 	"damselfly/internal/topology"
@@ -68,9 +70,22 @@ func TestExhausted(t *testing.T) {
 		step(ask)
 	}
 	want("asked", "address in fd00::/64", "prefix")
+	metrics := func(want ...string) {
+		t.Helper()
+		d.a.leases = d.leases
+		var got []string
+		collector{d.a}.exhausted(func(_ *prometheus.Desc, v float64, labels ...string) {
+			got = append(got, fmt.Sprint(labels, v))
+		}, d.a.snapshot.Load())
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	metrics("[blue address] 1", "[blue prefix] 1")
 	d.says(t, "there is room", 0)
 	release(grant)
 	want("an address is released", "prefix")
+	metrics("[blue address] 0", "[blue prefix] 1")
 	release(prefix)
 	want("all is released")
 	d.says(t, "there is room in a pool again", 2)
