@@ -33,10 +33,6 @@ const (
 	Reg13
 	Reg14
 	Reg15
-	XXReg0
-	XXReg1
-	XXReg2
-	XXReg3
 	EthDst
 	EthSrc
 	EthType
@@ -90,10 +86,6 @@ var fieldInfo = [Fields]FieldInfo{
 	Reg13:         {"reg13", 0x00011a04, 4},
 	Reg14:         {"reg14", 0x00011c04, 4},
 	Reg15:         {"reg15", 0x00011e04, 4},
-	XXReg0:        {"xxreg0", 0x0001de10, 16},
-	XXReg1:        {"xxreg1", 0x0001e010, 16},
-	XXReg2:        {"xxreg2", 0x0001e210, 16},
-	XXReg3:        {"xxreg3", 0x0001e410, 16},
 	EthDst:        {"dl_dst", 0x80000606, 6},
 	EthSrc:        {"dl_src", 0x80000806, 6},
 	EthType:       {"dl_type", 0x80000a02, 2},
@@ -190,8 +182,6 @@ func (f Field) text(v Value) string {
 		return netip.AddrFrom16(v).String()
 	case EthDst, EthSrc, NDSLL, NDTLL:
 		return wire.MAC(v[:6]).String()
-	case XXReg0, XXReg1, XXReg2, XXReg3:
-		return fmt.Sprintf("%#x", v[:])
 	case IPProto, IPTTL, ICMPv6Type, ICMPv6Code, TCPSrc, TCPDst, UDPSrc, UDPDst, NDOptionsType, NDReserved, IPDSCP, IPECN:
 		return fmt.Sprint(v.Uint(fieldInfo[f].Size))
 	case InPort:

@@ -7,6 +7,7 @@ import (
 
 	"damselfly/internal/agent"
 	"damselfly/internal/config"
+	"damselfly/internal/ovsdb"
 )
 
 type planCmd struct {
@@ -16,26 +17,17 @@ type planCmd struct {
 
 // Run implements the command.
 func (c *planCmd) Run(e *env) error {
-	cfg, err := config.Load(c.Config)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(e.ctx, 4*reachTime)
-	defer cancel()
-	db, view, err := openDatabase(ctx, c.OVSDB, cfg.Bridge, e)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	p, err := agent.MakePlan(ctx, cfg, view, e.log)
-	if err != nil {
-		return err
-	}
-	if e.json {
-		return printJSON(e.out, p)
-	}
-	printPlan(e.out, p)
-	return nil
+	return onBridge(e, c.Config, c.OVSDB, func(ctx context.Context, cfg *config.Config, _ *ovsdb.Client, view ovsdb.View) error {
+		p, err := agent.MakePlan(ctx, cfg, view, e.log)
+		if err != nil {
+			return err
+		}
+		if e.json {
+			return printJSON(e.out, p)
+		}
+		printPlan(e.out, p)
+		return nil
+	})
 }
 
 func printPlan(w io.Writer, p *agent.Plan) {

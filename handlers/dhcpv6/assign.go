@@ -14,10 +14,11 @@ import (
 func (x *exchange) choose() {
 	for i := range x.q.IAs() {
 		ia := &x.q.IAs()[i]
-		v := verdict{first: len(x.grants)}
+		x.beginIA(i)
+		v := verdict{first: x.first}
 		v.status = x.judge(ia)
 		if t := x.q.Type(); v.status != codec.StatusNoBinding && (t == codec.Renew || t == codec.Rebind) {
-			x.withdraw(ia, v.first)
+			x.withdraw(ia)
 		}
 		v.end = len(x.grants)
 		x.ias[i] = v
@@ -56,14 +57,13 @@ func (x *exchange) names(ia *codec.IA) bool {
 // has one left.
 func (x *exchange) assign(ia *codec.IA) codec.Status {
 	status := codec.StatusNoAddrsAvail
-	first := len(x.grants)
 	subnets := x.n.Subnets
 	for i := range subnets {
 		if s := &subnets[i]; serves(s) && x.entitled(s) {
-			x.take(ia, s, netip.Addr{}, &status)
+			x.takeOwn(ia, s, &status)
 		}
 	}
-	if len(x.grants) > first {
+	if len(x.grants) > x.first {
 		return codec.StatusSuccess
 	}
 	held := x.find(ia)
@@ -87,19 +87,11 @@ func (x *exchange) assign(ia *codec.IA) codec.Status {
 // entitled reports whether the configuration gives the client addresses of its
 // own on a subnet.
 func (x *exchange) entitled(s *topology.Subnet) bool {
-	return slices.ContainsFunc(x.p.Port.Fixed, s.Prefix.Contains) || slices.ContainsFunc(x.reserved(), s.Prefix.Contains)
+	return slices.ContainsFunc(entitlement(x.p.Port, x.reserved(), s), s.Prefix.Contains)
 }
 
 // reserved are the addresses reserved for the client's DUID.
-func (x *exchange) reserved() []netip.Addr {
-	list := x.n.DHCPv6.Reservations
-	for i := range list {
-		if list[i].DUID == string(x.q.ClientID) {
-			return list[i].Addresses
-		}
-	}
-	return nil
-}
+func (x *exchange) reserved() []netip.Addr { return x.n.DHCPv6.Reserved(x.q.ClientID) }
 
 // hint is the first address on a subnet that the client would like, the zero
 // Addr if it names none.
@@ -112,38 +104,44 @@ func (x *exchange) hint(ia *codec.IA, s *topology.Subnet) netip.Addr {
 	return netip.Addr{}
 }
 
+// takeOwn adds to the grants what is the client's by configuration on a subnet,
+// as far as no IA before this one has it.
+func (x *exchange) takeOwn(ia *codec.IA, s *topology.Subnet, status *codec.Status) {
+	list, _ := x.c.Choose(x.ask(ia), s, netip.Addr{}) // without any the pools come next
+	reserved := x.reserved()
+	for _, a := range list {
+		if slices.Contains(x.p.Port.Fixed, a) || slices.Contains(reserved, a) {
+			x.giveAddress(ia, s, a, status)
+		}
+	}
+}
+
 // take adds to the grants what the IA is to have on a subnet, and reports
 // whether that is anything. A failure that says more than that nothing is left
 // goes to status.
 func (x *exchange) take(ia *codec.IA, s *topology.Subnet, hint netip.Addr, status *codec.Status) bool {
-	ask := x.ask(ia)
-	list, err := x.c.Choose(ask, s, hint)
-	if list = slices.DeleteFunc(list, x.given); err == nil && len(list) == 0 {
-		// An IA before this one is offered what is fixed; a Request would leave
-		// this one what the pools have.
-		port := *ask.Port
-		port.Fixed = nil
-		ask.Port = &port
-		list, _ = x.c.Choose(ask, s, hint)
-		list = slices.DeleteFunc(list, x.given)
-	}
+	list, _ := x.c.Choose(x.ask(ia), s, hint)
 	some := false
 	for _, a := range list {
-		g := grant{prefix: netip.PrefixFrom(a, a.BitLen()), preferred: s.Preferred, valid: s.Valid}
-		if x.give(ia, &g, status) {
+		if x.giveAddress(ia, s, a, status) {
 			some = true
 		}
 	}
 	return some
 }
 
-// given reports whether this answer has an address in another IA already.
-func (x *exchange) given(a netip.Addr) bool {
-	return slices.ContainsFunc(x.grants, func(g grant) bool { return g.valid > 0 && g.prefix.Addr() == a && g.prefix.IsSingleIP() })
+// giveAddress is give for an address of a subnet.
+func (x *exchange) giveAddress(ia *codec.IA, s *topology.Subnet, a netip.Addr, status *codec.Status) bool {
+	g := grant{prefix: netip.PrefixFrom(a, a.BitLen()), preferred: s.Preferred, valid: s.Valid}
+	return x.give(ia, &g, status)
 }
 
 // give adds one grant, once it is bound if it is to be.
 func (x *exchange) give(ia *codec.IA, g *grant, status *codec.Status) bool {
+	if !x.fits(g) {
+		*status = codec.StatusUnspecFail
+		return false
+	}
 	if x.binding {
 		err := x.c.Bind(lease.Grant{
 			Kind: kindOf(ia), Port: x.p.Port.Name, Network: x.n.Name, DUID: x.q.ClientID, IAID: ia.ID,
@@ -157,27 +155,30 @@ func (x *exchange) give(ia *codec.IA, g *grant, status *codec.Status) bool {
 			return false
 		}
 	}
-	x.grants = append(x.grants, *g)
+	x.add(*g)
 	return true
 }
 
 // withdraw adds what the IA holds, or the client believes that it does, and is
-// not among the grants from first on, with lifetimes of 0 (RFC 9915 sections
-// 18.3.4 and 18.3.5). A lease that may not be extended still ends by itself, so
-// that nobody else gets it before.
-func (x *exchange) withdraw(ia *codec.IA, first int) {
+// not among its grants, with lifetimes of 0 (RFC 9915 sections 18.3.4 and
+// 18.3.5), as far as that takes no room from what other IAs are to have. A lease
+// that may not be extended still ends by itself, so that nobody else gets it
+// before.
+func (x *exchange) withdraw(ia *codec.IA) {
 	for _, l := range x.find(ia) {
-		x.end(l.Prefix, first)
+		x.end(l.Prefix)
 	}
 	for i := range x.q.Hints(ia) {
 		if h := &x.q.Hints(ia)[i]; !h.LengthOnly() {
-			x.end(h.Prefix(), first)
+			x.end(h.Prefix())
 		}
 	}
 }
 
-func (x *exchange) end(p netip.Prefix, first int) {
-	if !slices.ContainsFunc(x.grants[first:], func(g grant) bool { return g.prefix == p }) {
-		x.grants = append(x.grants, grant{prefix: p})
+func (x *exchange) end(p netip.Prefix) {
+	g := grant{prefix: p}
+	if x.cost(&g) > x.spare-x.later*laterRoom || slices.ContainsFunc(x.grants[x.first:], func(o grant) bool { return o.prefix == p }) {
+		return
 	}
+	x.add(g)
 }

@@ -3,7 +3,6 @@ package dhcpv6
 import (
 	"encoding/binary"
 	"net/netip"
-	"slices"
 
 	codec "damselfly/internal/dhcpv6"
 	"damselfly/internal/topology"
@@ -14,7 +13,7 @@ import (
 func (x *exchange) delegate(ia *codec.IA) codec.Status {
 	p, d, err := x.c.ChoosePrefix(x.ask(ia), x.prefixHint(ia))
 	status := codec.StatusNoPrefixAvail
-	if err != nil || slices.ContainsFunc(x.grants, func(g grant) bool { return g.delegated && g.valid > 0 && g.prefix.Overlaps(p) }) {
+	if err != nil {
 		return status
 	}
 	g := delegated(p, d)
@@ -41,7 +40,7 @@ func (x *exchange) prefixHint(ia *codec.IA) (hint netip.Prefix) {
 
 // delegated is a prefix as it goes out.
 func delegated(p netip.Prefix, d *topology.Delegation) grant {
-	return grant{prefix: p, preferred: d.Preferred, valid: d.Valid, delegated: true, exclude: excluded(p, d)}
+	return grant{prefix: p, preferred: d.Preferred, valid: d.Valid, exclude: excluded(p, d)}
 }
 
 // excluded is the part of a delegated prefix that stays on the link to the

@@ -17,6 +17,7 @@
 //	delegate.go     what each IA is to have: prefixes
 //	settled.go      the same where all leases are there already, without a transaction
 //	grants.go       IAs as they go out: lifetimes, T1 and T2, statuses
+//	room.go         how much fits, decided before anything is bound
 //	options.go      what the client asked to know, its name, the reconfigure key
 //	register.go     addresses that guests chose themselves (RFC 9686)
 //	reconfigure.go  Reconfigure, for whoever sees the configuration change

@@ -36,11 +36,16 @@ type exchange struct {
 
 	ias    [codec.MaxIAs]verdict
 	grants []grant
+	given  []netip.Prefix // those of grants that are no withdrawals
 	held   []lease.Lease
 	client lease.Client // what is recorded of the client
 	// binding says that what is chosen is given, not only offered.
 	binding bool
 	lead    int // octets of relays' headers before the answer itself
+
+	// spare is the room that no part of the answer needs yet, first where the
+	// grants of the IA at hand begin, later how many IAs come after it.
+	spare, first, later int
 
 	buf      [maxMessage]byte
 	relayBuf [2048]byte // a message on its way to an external server
@@ -56,8 +61,9 @@ func (x *exchange) begin(s *Server, p *packet.Packet, port uint16) {
 }
 
 // open begins the answer: relays, type, and who speaks with whom (RFC 9915
-// section 18.3).
-func (x *exchange) open(t codec.MessageType) {
+// section 18.3). false says that it would get too large whatever it told; so it
+// comes before anything is changed.
+func (x *exchange) open(t codec.MessageType) bool {
 	x.w.Reset(x.buf[:])
 	x.w.OpenRelayReplies(&x.q)
 	x.lead = len(x.w.Message())
@@ -68,6 +74,7 @@ func (x *exchange) open(t codec.MessageType) {
 	if t != codec.AddrRegReply {
 		x.w.Option(codec.OptionServerID, x.s.ID)
 	}
+	return x.reserve()
 }
 
 // room is how many octets more the answer may have.
@@ -116,9 +123,17 @@ func sourceFor(router *topology.RouterInterface, asker netip.Addr) netip.Addr {
 	return router.LinkLocal
 }
 
-// ask is who asks for what an IA is to have.
+// ask is who asks for what an IA is to have, beside what the answer gives to the
+// IAs before it. An Advertise says what a Request would get (RFC 9915 section
+// 18.3.9), and that binds one IA after the other.
 func (x *exchange) ask(ia *codec.IA) lease.Ask {
-	return lease.Ask{Network: x.n, Port: x.p.Port, DUID: x.q.ClientID, IAID: ia.ID}
+	x.given = x.given[:0]
+	for i := range x.grants {
+		if g := &x.grants[i]; g.valid > 0 {
+			x.given = append(x.given, g.prefix)
+		}
+	}
+	return lease.Ask{Network: x.n, Port: x.p.Port, DUID: x.q.ClientID, IAID: ia.ID, Given: x.given}
 }
 
 // find gives what an IA holds on this network, valid until the next call.

@@ -14,7 +14,6 @@ type grant struct {
 	prefix           netip.Prefix
 	preferred, valid time.Duration
 	exclude          netip.Prefix
-	delegated        bool
 }
 
 // verdict is what becomes of one IA: grants[first:end], or a status if that is
@@ -30,7 +29,7 @@ const (
 	noAddrs   = "no address is left to give"
 	noPrefix  = "no prefix is left to delegate"
 	notOnLink = "an address is not of this link"
-	noReason  = "could not be given; the server's log says why"
+	noReason  = "could not be given: the answer is full, or the server's log says why"
 )
 
 // granted reports whether the answer gives anything.
@@ -66,7 +65,7 @@ func (x *exchange) writeIAs() {
 			x.write(ia.Code, &grants[j])
 		}
 		if len(grants) == 0 {
-			x.status(v.status, text(v.status))
+			x.iaStatus(v.status, text(v.status))
 		}
 		x.w.Close()
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	client "github.com/insomniacslk/dhcp/dhcpv6"
 
 	"damselfly/handlers/reason"
@@ -122,5 +123,29 @@ func BenchmarkHandle(b *testing.B) {
 				w.fast.Dispatch(w.Snapshot, w.clock.Wall, &f, r)
 			}
 		})
+	}
+}
+
+// TestHeard: what a Reconfigure can ask for is told of, once and nothing else.
+func TestHeard(t *testing.T) {
+	t.Parallel()
+	w := bound(t)
+	var heard []string
+	w.fast.DHCPv6.Heard = func(port string, duid []byte) {
+		if !bytes.Equal(duid, duidOf("a").ToBytes()) {
+			t.Errorf("DUID %x", duid)
+		}
+		heard = append(heard, port)
+	}
+	for _, m := range []client.DHCPv6{
+		message(inform, "a"), message(renew, "a", toUs, na(1)), message(rebind, "a", na(1)),
+		message(solicit, "a", na(1)), message(request, "a", toUs, na(1)), message(confirm, "a", na(1, "fd00:b1::100")), message(release, "a", toUs, na(1)),
+		&client.Message{MessageType: inform}, message(renew, "a", na(1)),
+	} {
+		w.ask("vm1", m)
+		heard = append(heard, "")
+	}
+	if diff := cmp.Diff([]string{"vm1", "", "vm1", "", "vm1", "", "", "", "", "", "", ""}, heard); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -21,6 +21,7 @@ func (s *Server) Handle(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 		return why
 	}
 	x := &s.x
+	x.heard()
 	if x.external().IsValid() {
 		return s.handOver()
 	}
@@ -30,11 +31,29 @@ func (s *Server) Handle(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	case codec.Confirm:
 		return x.confirm(r)
 	case codec.Solicit:
-		if !x.rapid() && x.settled() {
+		if x.rapid() {
+			break
+		}
+		if !x.open(codec.Advertise) {
+			return reason.DHCPv6TooLarge
+		}
+		if x.settled() {
 			return x.advertise(r)
 		}
 	}
 	return s.handOver()
+}
+
+// heard tells that a client sent what Reconfigure asks for (RFC 9915 section
+// 18.3.11).
+func (x *exchange) heard() {
+	if x.s.Heard == nil || x.q.ClientID == nil {
+		return
+	}
+	switch x.q.Type() {
+	case codec.Renew, codec.Rebind, codec.InformationRequest:
+		x.s.Heard(x.p.Port.Name, x.q.ClientID)
+	}
 }
 
 // handOver leaves the frame to the slow lane.
@@ -64,6 +83,9 @@ func (s *Server) Decide(p *packet.Packet, c Changes, r *pipeline.Replies) pipeli
 	case codec.Solicit:
 		if x.rapid() {
 			return x.bind(r)
+		}
+		if !x.open(codec.Advertise) {
+			return reason.DHCPv6TooLarge
 		}
 		x.choose()
 		return x.advertise(r)
@@ -95,7 +117,9 @@ func (x *exchange) rapid() bool {
 
 // information answers an Information-request (RFC 9915 section 18.3.6).
 func (x *exchange) information(r *pipeline.Replies) pipeline.Reason {
-	x.open(codec.Reply)
+	if !x.open(codec.Reply) {
+		return reason.DHCPv6TooLarge
+	}
 	x.options(codec.InformationRequest)
 	return x.send(r)
 }
@@ -117,7 +141,9 @@ func (x *exchange) confirm(r *pipeline.Replies) pipeline.Reason {
 			status, text = codec.StatusNotOnLink, "an address is not on this link"
 		}
 	}
-	x.open(codec.Reply)
+	if !x.open(codec.Reply) {
+		return reason.DHCPv6TooLarge
+	}
 	x.status(status, text)
 	return x.send(r)
 }
@@ -133,9 +159,9 @@ func (x *exchange) allOnLink(ia *codec.IA) bool {
 	return true
 }
 
-// advertise tells what a Request would get (RFC 9915 section 18.3.9).
+// advertise tells what a Request would get (RFC 9915 section 18.3.9); the
+// answer is open.
 func (x *exchange) advertise(r *pipeline.Replies) pipeline.Reason {
-	x.open(codec.Advertise)
 	x.writeIAs()
 	for _, o := range x.p.Port.Options.Find(codec.OptionPreference) {
 		x.raw(&o) // not for the client to ask for (RFC 9915 section 21.8)
@@ -147,17 +173,21 @@ func (x *exchange) advertise(r *pipeline.Replies) pipeline.Reason {
 // bind answers what asks for leases or for more time: Request, Renew, Rebind and
 // a Solicit with Rapid Commit (RFC 9915 sections 18.3.1, 18.3.2, 18.3.4 and 18.3.5).
 func (x *exchange) bind(r *pipeline.Replies) pipeline.Reason {
+	if !x.open(codec.Reply) {
+		return reason.DHCPv6TooLarge
+	}
 	key, tell := x.reconfKey()
 	x.client = x.clientOf(key)
 	x.binding = true
 	x.choose()
-	x.open(codec.Reply)
 	if x.q.Type() == codec.Solicit {
 		x.w.Option(codec.OptionRapidCommit, nil)
 	}
 	x.writeIAs()
 	if tell && x.granted() {
-		x.w.ReconfigureKey(x.nextReplay(), key)
+		if replay, ok := x.s.NextReplay(); ok {
+			x.w.ReconfigureKey(replay, key)
+		}
 	}
 	x.options(codec.Reply)
 	return x.send(r)
@@ -166,7 +196,9 @@ func (x *exchange) bind(r *pipeline.Replies) pipeline.Reason {
 // giveUp answers a Release or a Decline: Success for all of it, and NoBinding
 // for each IA that holds nothing (RFC 9915 sections 18.3.7 and 18.3.8).
 func (x *exchange) giveUp(r *pipeline.Replies, one func(*codec.IA, *codec.Hint) bool) pipeline.Reason {
-	x.open(codec.Reply)
+	if !x.open(codec.Reply) {
+		return reason.DHCPv6TooLarge
+	}
 	x.status(codec.StatusSuccess, "done")
 	for i := range x.q.IAs() {
 		ia := &x.q.IAs()[i]
@@ -182,7 +214,7 @@ func (x *exchange) giveUp(r *pipeline.Replies, one func(*codec.IA, *codec.Hint) 
 		if !bound {
 			head := iaHead(ia.ID)
 			x.w.Open(ia.Code, head[:])
-			x.status(codec.StatusNoBinding, noBinding)
+			x.iaStatus(codec.StatusNoBinding, noBinding)
 			x.w.Close()
 		}
 	}

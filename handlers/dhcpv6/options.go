@@ -88,13 +88,6 @@ func (x *exchange) reconfKey() (key [codec.KeyLen]byte, tell bool) {
 	return x.s.NewKey(), true
 }
 
-// nextReplay is a value of replay detection greater than all before, as long as
-// the wall clock is not set back over a restart (RFC 9915 section 20.3).
-func (x *exchange) nextReplay() uint64 {
-	x.s.replay = max(x.s.replay+1, uint64(x.s.Now.Wall.UnixNano()))
-	return x.s.replay
-}
-
 // clientOf is what is recorded of the client beside its identity. A client
 // behind a relay is reached by the relay.
 func (x *exchange) clientOf(key [codec.KeyLen]byte) lease.Client {

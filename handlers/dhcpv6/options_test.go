@@ -138,6 +138,10 @@ func TestReconfigure(t *testing.T) {
 	if got := w.ask("vm1", message(renew, "a", toUs, na(1, "fd00:b1::100"))); strings.Contains(got, "20=") {
 		t.Errorf("renew without accepting: %s", got)
 	}
+	w.replay = 1000
+	if got := w.ask("vm2", message(request, "b", toUs, pd(1), option(20))); strings.Contains(got, " 11=") || !strings.HasSuffix(got, " 20=") {
+		t.Errorf("without a replay value: %s", got)
+	}
 	leases = w.book.View().Leases(lease.Filter{}, w.clock)
 	if dhcpv6.Reconfigure(serverID, n, 23, &leases[0], codec.Renew, 100, r) {
 		t.Error("sent to a client that does not accept it any more")

@@ -12,8 +12,7 @@ import (
 // n, to come back with a message of type ask: Renew, Rebind or
 // InformationRequest (RFC 9915 section 18.3.11). It writes one frame to r, and
 // none and false if the client does not accept Reconfigure, its address is not
-// known, or n has no router. replay must be greater than in any message to the
-// client before; the wall clock in nanoseconds is what replies go by.
+// known, or n has no router. replay is the next of Server.NextReplay.
 func Reconfigure(server codec.DUID, n *topology.Network, out uint32, l *lease.Lease, ask codec.MessageType, replay uint64, r *pipeline.Replies) bool {
 	if n.Router == nil || out == 0 || !l.ReconfAccept() || !l.LinkLocal.IsValid() || l.MAC.IsZero() {
 		return false

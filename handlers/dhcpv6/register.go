@@ -24,11 +24,14 @@ func (x *exchange) register(r *pipeline.Replies) pipeline.Reason {
 	if o, ok := x.n.Owner(h.Address); ok && !x.p.Owns(o) {
 		return reason.DHCPv6Registration
 	}
+	address := x.q.Message.Options().Find(codec.OptionIAAddr)
+	if !x.open(codec.AddrRegReply) || len(address) > x.room() {
+		return reason.DHCPv6TooLarge
+	}
 	if !x.record(h) {
 		return reason.DHCPv6Registration
 	}
-	x.open(codec.AddrRegReply)
-	x.w.Raw(x.q.Message.Options().Find(codec.OptionIAAddr))
+	x.w.Raw(address)
 	return x.send(r)
 }
 

@@ -73,13 +73,19 @@ type Server struct {
 	Reconfigures bool
 	// NewKey makes a reconfigure key, for Decide where Reconfigures is set.
 	NewKey func() [codec.KeyLen]byte
+	// NextReplay gives a value of replay detection greater than all before, for
+	// Decide where Reconfigures is set (RFC 9915 section 20.3); false says that
+	// there is none, and then no key is told.
+	NextReplay func() (uint64, bool)
+	// Heard is told by Handle of each message that a Reconfigure asks for; nil is
+	// told nothing. It keeps no octets of duid.
+	Heard func(port string, duid []byte)
 	// Uplink is where Decide forwards to; nil reaches nobody.
 	Uplink Uplink
 	// Stats may be read by anybody.
 	Stats Stats
 
-	x      exchange
-	replay uint64 // the last value of replay detection
+	x exchange
 }
 
 // Stats counts what Server read and wrote.

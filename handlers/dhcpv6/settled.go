@@ -15,7 +15,8 @@ import (
 func (x *exchange) settled() bool {
 	for i := range x.q.IAs() {
 		ia := &x.q.IAs()[i]
-		v := verdict{first: len(x.grants)}
+		x.beginIA(i)
+		v := verdict{first: x.first}
 		ok := false
 		if ia.Code == codec.OptionIAPD {
 			v.status, ok = x.settledPrefix(ia)
@@ -44,8 +45,7 @@ func (x *exchange) settledPrefix(ia *codec.IA) (codec.Status, bool) {
 	p := held[0].Prefix
 	for i := range list {
 		if d := &list[i]; p.Bits() == d.Length && d.Pool.Contains(p.Addr()) {
-			x.grants = append(x.grants, delegated(p, d))
-			return codec.StatusSuccess, true
+			return codec.StatusSuccess, x.offer(delegated(p, d))
 		}
 	}
 	return 0, false
@@ -89,9 +89,20 @@ func (x *exchange) settledAddresses(ia *codec.IA) (codec.Status, bool) {
 		if s == nil || entitled > 0 && !slices.Contains(entitlement(x.p.Port, reserved, s), a) || entitled == 0 && !x.pooled(s, a) {
 			return 0, false
 		}
-		x.grants = append(x.grants, grant{prefix: held[i].Prefix, preferred: s.Preferred, valid: s.Valid})
+		if !x.offer(grant{prefix: held[i].Prefix, preferred: s.Preferred, valid: s.Valid}) {
+			return 0, false
+		}
 	}
 	return codec.StatusSuccess, true
+}
+
+// offer adds a grant if there is room for it.
+func (x *exchange) offer(g grant) bool {
+	if !x.fits(&g) {
+		return false
+	}
+	x.add(g)
+	return true
 }
 
 // entitlement is the list that a client's own addresses on a subnet are in: the
@@ -125,11 +136,6 @@ func (x *exchange) pooled(s *topology.Subnet, a netip.Addr) bool {
 	if o, ok := x.n.Owner(a); ok && !x.p.Owns(o) {
 		return false
 	}
-	list := x.n.DHCPv6.Reservations
-	for i := range list {
-		if slices.Contains(list[i].Addresses, a) {
-			return false // also if it is the client's own: Choose knows
-		}
-	}
-	return true
+	// Not if it is the client's own either: Choose knows.
+	return !x.n.DHCPv6.Reserves(a)
 }

@@ -51,6 +51,7 @@ type world struct {
 	full       bool
 	sent       [][]byte // to external servers
 	keys       byte
+	replay     uint64
 }
 
 func (w *world) Push(f *pipeline.Frame, _ time.Time) bool {
@@ -137,6 +138,9 @@ func newWorld(t testing.TB, change func(*topology.Spec)) *world {
 	w.slow.DHCPv6 = &dhcpv6.Server{ID: serverID, Reconfigures: true, Uplink: w, Now: w.clock, NewKey: func() [16]byte {
 		w.keys++
 		return [16]byte{w.keys, 1, 2, 3}
+	}, NextReplay: func() (uint64, bool) {
+		w.replay++
+		return w.replay, w.replay < 100
 	}}
 	return w
 }

@@ -180,6 +180,7 @@ func (a *Agent) serve(ctx context.Context, view ovsdb.View) error {
 	}
 	stopSlow() // the workers are at rest: what they handed over is answered
 	<-slowDone
+	a.relay.close()
 	stopParts()
 	a.log.Info("stopped; flows stay and guests answer each other", "bridge", view.BridgeName)
 	return err
@@ -196,6 +197,7 @@ func (a *Agent) startParts(ctx context.Context, target string, api, control *api
 		"configuration":     a.watchConfig,
 		"database watch":    a.watchDatabase,
 		"lease watch":       a.watchLeases,
+		"reconfiguring":     a.leases.asking.run,
 		"bridge connection": func(ctx context.Context) error { return a.maintain(ctx, target) },
 		"api":               api.serve,
 		"control":           control.serve,

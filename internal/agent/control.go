@@ -77,12 +77,15 @@ func (a *Agent) serveRelease(w http.ResponseWriter, r *http.Request) {
 	reply(w, Released{n})
 }
 
-// release ends the leases that a filter selects and returns how many. On an
-// error none has ended.
+// release ends the leases that a filter selects and returns how many; their
+// clients are asked to come back. On an error none has ended.
 func (l *leases) release(ctx context.Context, f lease.Filter) (n int, err error) {
+	var ended []lease.Lease
 	called := l.owner.Call(ctx, func(*pipeline.Replies) {
-		tx := l.book.Begin(l.now())
+		now := l.now()
+		tx := l.book.Begin(now)
 		tx.Expire(expireMost) // what has ended is not there to be released
+		ended = l.book.View().Leases(f, now)
 		n = tx.Revoke(f)
 		err = tx.Commit()
 	})
@@ -92,5 +95,7 @@ func (l *leases) release(ctx context.Context, f lease.Filter) (n int, err error)
 	if err = errors.Join(called, err); err != nil {
 		return 0, err
 	}
+	// A client that renews finds that it holds nothing any more.
+	l.asking.ask(ended)
 	return n, nil
 }

@@ -41,8 +41,12 @@ type leases struct {
 	deciding *dhcpv6.Server
 	decider  *handlers.Decider
 	workers  []*dhcpv6.Server
-	told     told // the slow lane's
-	failing  bool // the latest write failed; the slow lane's
+	asking   *asking
+	told     told   // the slow lane's
+	replay   replay // the slow lane's
+	failing  bool   // the latest write failed; the slow lane's
+	// probe tries whether the state can be written; the slow lane's.
+	probe func() error
 }
 
 // watched is the Storage of leases that has each write's end reported.
@@ -64,25 +68,29 @@ func (a *Agent) openLeases() (*leases, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &leases{a: a, boot: now.Boot, told: told{log: a.log}}
+	l := &leases{a: a, boot: now.Boot, told: newTold(a.log), replay: replay{store: a.store, wall: time.Now, log: a.log}}
 	book, err := lease.Open(watched{lease.InStore(a.store), l.report}, now, a.log)
 	if err != nil {
 		return nil, err
 	}
 	l.book = book
+	l.probe = func() error { return tryWriting(a.store) }
+	l.asking = newAsking(l.sendReconfigure, a.log)
 	wake := make(chan struct{}, 1)
 	l.owner = &slowlane.Owner{
 		Wake: wake, Decide: l.decide, Tick: l.tick, Sink: sink{a}, Log: a.log,
 		Count: func(port uint16, class uint8, r pipeline.Reason) { a.stats.Add(punt.Lanes, port, class, r) },
 	}
+	_, _ = l.replay.next() // so that no client waits for the era; without one it is tried again
 	id := codec.DUID(book.DUID())
-	l.deciding = &dhcpv6.Server{ID: id, Reconfigures: true, NewKey: newKey, Uplink: &a.relay}
+	l.deciding = &dhcpv6.Server{ID: id, Reconfigures: true, NewKey: newKey, NextReplay: l.replay.next, Uplink: &a.relay}
 	l.decider = handlers.NewDecider(handlers.Services{DHCPv6: l.deciding}, a.log)
 	for range punt.Lanes {
 		ring := slowlane.NewRing(slowPlaces, slowShare, wake)
 		l.owner.Rings = append(l.owner.Rings, ring)
 		l.workers = append(l.workers, &dhcpv6.Server{
 			ID: id, Committed: &dhcpv6.Committed{View: book.View()}, Slow: ring, Reconfigures: true,
+			Heard: l.asking.heard,
 		})
 	}
 	return l, nil
@@ -124,6 +132,7 @@ func (l *leases) decide(batch []slowlane.Request, r *pipeline.Replies, reasons [
 	l.told.begin(tx, now.Uptime)
 	made := len(r.List())
 	snap := l.a.snapshot.Load()
+	l.told.exhausted.look(snap, tx, now.Uptime)
 	for i := range batch {
 		reasons[i] = l.decider.Decide(snap, now.Wall, &l.told, &batch[i].Frame, r)
 	}
@@ -142,16 +151,24 @@ func (l *leases) decide(batch []slowlane.Request, r *pipeline.Replies, reasons [
 
 // tick ends what has run out and says when to look again.
 func (l *leases) tick(*pipeline.Replies) time.Duration {
-	const rest, again = time.Minute, time.Second
+	const rest, again = 2 * time.Second, time.Second
+	if l.failing {
+		// Guests that got no answer may be long in coming again.
+		l.report(l.probe())
+	}
 	now := l.now()
 	tx := l.book.Begin(now)
 	ended := tx.Expire(expireMost)
+	l.told.exhausted.look(l.a.snapshot.Load(), tx, now.Uptime)
 	// Also one that ended nothing: it gives clients their place among the timers
 	// again.
 	if tx.Commit() != nil {
 		return again
 	}
 	l.expired(ended)
+	if l.failing {
+		return again
+	}
 	wait, ok := l.book.NextExpiry(now)
 	if !ok {
 		return rest
@@ -180,6 +197,19 @@ func (l *leases) report(err error) {
 		l.a.log.Info("leases are written again")
 	}
 	l.a.note(func(s *Status) { s.LeaseError = text })
+}
+
+// probeSize is about what a full group of leases takes, in octets: a small record
+// finds room on a disk where those have none.
+const probeSize = 64 << 10
+
+// tryWriting writes a record and deletes it again.
+func tryWriting(s *store.Store) error {
+	key := []byte("probe")
+	if err := s.Update(func(tx *store.Tx) error { return tx.Put(store.BucketServer, key, make([]byte, probeSize)) }); err != nil {
+		return err
+	}
+	return s.Update(func(tx *store.Tx) error { return tx.Delete(store.BucketServer, key) })
 }
 
 // delegated are the routes of delegated prefixes as the topology takes them.

@@ -15,7 +15,10 @@
 //	control.go    the socket for what changes state
 //	dhcpv6.go     DHCPv6 at work: the lanes, the slow lane, the leases
 //	reconfigure.go  clients asked to come back after a change
+//	asking.go     asking them again until they do
+//	replay.go     numbers that only grow
 //	events.go     what the log tells of leases
+//	exhausted.go  pools with nothing left
 //	leases.go     what `damselfly leases` shows
 //	relay.go      the socket to external DHCPv6 servers
 //

@@ -23,6 +23,12 @@ type told struct {
 	uptime time.Duration
 	events []event // told once they are durable
 	alarms map[string]alarm
+	// exhausted are the pools with nothing left.
+	exhausted *exhausted
+}
+
+func newTold(log *slog.Logger) told {
+	return told{log: log, exhausted: &exhausted{log: log}}
 }
 
 // event is something that happened to a lease.
@@ -102,12 +108,15 @@ func (t *told) Decline(port string, duid []byte, iaid uint32, a netip.Addr, quar
 // Choose is lease.Tx's.
 func (t *told) Choose(a lease.Ask, s *topology.Subnet, hint netip.Addr) ([]netip.Addr, error) {
 	list, err := t.Tx.Choose(a, s, hint)
-	if errors.Is(err, lease.ErrNoAddress) {
-		text := "no address is left to give: make the subnet's `pools` larger"
-		if len(s.Pools) == 0 {
-			text = "the addresses fixed or reserved for a guest are declined, or others hold them: see `damselfly leases`"
-		}
-		t.warn("exhausted "+a.Network.Name+" "+s.Prefix.String(), text, "network", a.Network.Name, "subnet", s.Prefix, "port", a.Port.Name)
+	switch {
+	case !errors.Is(err, lease.ErrNoAddress):
+	case len(s.Pools) > 0:
+		logged := t.warn("exhausted "+a.Network.Name+" "+s.Prefix.String(), "no address is left to give: make the subnet's `pools` larger",
+			"network", a.Network.Name, "subnet", s.Prefix, "port", a.Port.Name)
+		t.exhausted.raise(pool{a.Network.Name, s.Prefix}, logged)
+	case len(a.Given) == 0: // else the client has them itself
+		t.warn("withheld "+a.Network.Name+" "+s.Prefix.String(), "the addresses fixed or reserved for a guest are declined, or others hold them: see `damselfly leases`",
+			"network", a.Network.Name, "subnet", s.Prefix, "port", a.Port.Name)
 	}
 	return list, err
 }
@@ -116,23 +125,26 @@ func (t *told) Choose(a lease.Ask, s *topology.Subnet, hint netip.Addr) ([]netip
 func (t *told) ChoosePrefix(a lease.Ask, hint netip.Prefix) (netip.Prefix, *topology.Delegation, error) {
 	p, from, err := t.Tx.ChoosePrefix(a, hint)
 	if errors.Is(err, lease.ErrNoPrefix) {
-		t.warn("exhausted "+a.Network.Name, "no prefix is left to delegate: add to the network's `delegation`",
+		logged := t.warn("exhausted "+a.Network.Name, "no prefix is left to delegate: add to the network's `delegation`",
 			"network", a.Network.Name, "port", a.Port.Name)
+		t.exhausted.raise(pool{network: a.Network.Name}, logged)
 	}
 	return p, from, err
 }
 
-// warn logs a warning unless there was one about the subject a short time ago.
-func (t *told) warn(subject, text string, args ...any) {
+// warn logs a warning, and reports whether it did: not if there was one about the
+// subject a short time ago.
+func (t *told) warn(subject, text string, args ...any) bool {
 	last, known := t.alarms[subject]
 	if known && t.uptime-last.at < alarmPause {
 		last.silent++
 		t.alarms[subject] = last
-		return
+		return false
 	}
 	if t.alarms == nil || len(t.alarms) >= alarmSubjects {
 		t.alarms = map[string]alarm{}
 	}
 	t.alarms[subject] = alarm{at: t.uptime}
 	t.log.Warn(text, append(args, "unlogged", last.silent)...)
+	return true
 }

@@ -42,6 +42,7 @@ var (
 	statusesDesc = desc("dhcpv6_statuses_total", "Status codes told to DHCPv6 clients.", "status")
 	offloadDesc  = desc("dhcpv6_offloaded_total", "DHCPv6 messages whose checksum the sender left to its network card.")
 	leasesDesc   = desc("leases", "Leases by what was given; those that ended count until they are swept.", "kind", "state")
+	poolsDesc    = desc("pools_exhausted", "Pools of a network that clients asked and that have nothing left.", "network", "kind")
 	problemsDesc = desc("problems", "Objects of the configuration that are not served.")
 )
 
@@ -76,6 +77,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		counter(raDesc, n.Failed, n.Network, "failed")
 	}
 	c.dhcpv6(counter, gauge)
+	c.exhausted(gauge, snap)
 	s := c.a.Status()
 	gauge(wantedDesc, float64(s.FlowsWanted))
 	gauge(foundDesc, float64(s.FlowsInstalled))
@@ -145,6 +147,29 @@ func (c collector) dhcpv6(counter func(*prometheus.Desc, uint64, ...string), gau
 	gauge(leasesDesc, float64(held.Prefixes), lease.Prefix.String(), lease.Bound.String())
 	gauge(leasesDesc, float64(held.Registrations), lease.Registration.String(), lease.Bound.String())
 	gauge(leasesDesc, float64(held.Declined), lease.Address.String(), lease.Declined.String())
+}
+
+// exhausted tells of every network that DHCPv6 serves, so that an alarm can be
+// made of what changes.
+func (c collector) exhausted(gauge func(*prometheus.Desc, float64, ...string), snap *topology.Snapshot) {
+	if snap == nil {
+		return
+	}
+	for _, n := range snap.Networks {
+		if n.DHCPv6 == nil {
+			continue
+		}
+		var addresses, prefixes float64
+		for _, p := range c.a.leases.told.exhausted.of(n.Name) {
+			if p.subnet.IsValid() {
+				addresses++
+			} else {
+				prefixes++
+			}
+		}
+		gauge(poolsDesc, addresses, n.Name, lease.Address.String())
+		gauge(poolsDesc, prefixes, n.Name, lease.Prefix.String())
+	}
 }
 
 func (c collector) latency(out chan<- prometheus.Metric) {

@@ -138,7 +138,7 @@ func (a *Agent) reconcile(ctx context.Context) error {
 	a.publish(snap)
 	if before != snap {
 		a.relayFor(ctx, snap)
-		a.leases.reconfigure(ctx, before, snap)
+		a.leases.reconfigure(before, snap)
 	}
 	return a.install(ctx, view, snap, pulseName)
 }

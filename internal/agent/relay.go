@@ -16,6 +16,9 @@ import (
 type uplink struct {
 	socket  atomic.Pointer[relay6.Relay]
 	servers atomic.Pointer[map[netip.Addr]bool]
+	// stop ends the reading of answers and waits for it; nil while there is no
+	// socket. It is the reconciling goroutine's.
+	stop func()
 }
 
 // Forward implements dhcpv6.Uplink.
@@ -28,6 +31,13 @@ func (u *uplink) Forward(server netip.Addr, message []byte) bool {
 func (u *uplink) asked(a netip.Addr) bool {
 	servers := u.servers.Load()
 	return servers != nil && (*servers)[a.Unmap()]
+}
+
+// close ends the reading of answers.
+func (u *uplink) close() {
+	if u.stop != nil {
+		u.stop()
+	}
 }
 
 // relayFor makes the relay serve what a snapshot says.
@@ -51,11 +61,16 @@ func (a *Agent) relayFor(ctx context.Context, snap *topology.Snapshot) {
 	}
 	a.state.once(a.log, "relay", "")
 	a.relay.socket.Store(socket)
+	// What the slow lane still forwards while stopping is to be answered too.
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
 	go func() {
-		if err := socket.Run(ctx, a.returned); err != nil {
+		defer close(ended)
+		if err := socket.Run(running, a.returned); err != nil {
 			a.log.Error("answers of external DHCPv6 servers are not heard any more; restart to have that back", "error", err)
 		}
 	}()
+	a.relay.stop = func() { cancel(); <-ended }
 }
 
 // returned takes an external server's answer to its guest.

@@ -52,6 +52,9 @@ type NetworkStatus struct {
 	// is when the next is due.
 	Advertisements    uint64     `json:"advertisements"`
 	NextAdvertisement *time.Time `json:"next_advertisement,omitempty"`
+	// Exhausted are what DHCPv6 clients have asked for and there is none left
+	// of: "prefix", or "address in" with the subnet.
+	Exhausted []string `json:"exhausted,omitempty"`
 }
 
 // PortStatus is one port of a Status.
@@ -106,6 +109,9 @@ func (a *Agent) networkStatus(snap *topology.Snapshot) []NetworkStatus {
 		if n.Router != nil {
 			ns.Router = fmt.Sprintf("%s (%s)", n.Router.LinkLocal, n.Router.MAC)
 		}
+		for _, p := range a.leases.told.exhausted.of(n.Name) {
+			ns.Exhausted = append(ns.Exhausted, p.String())
+		}
 		if i, ok := counts[n.Name]; ok {
 			ns.Advertisements = sent[i].Sent
 			if due := sent[i].NextDue; !due.IsZero() {
@@ -150,6 +156,11 @@ func (s *Status) Print(w io.Writer) error {
 	}
 	for _, text := range s.Problems {
 		fmt.Fprintf(w, "problem: %s\n", text)
+	}
+	for i := range s.Networks {
+		for _, text := range s.Networks[i].Exhausted {
+			fmt.Fprintf(w, "exhausted: no %s is left to give on network %s\n", text, s.Networks[i].Name)
+		}
 	}
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, "\nNETWORK\tPREFIXES\tROUTER\tRAS SENT\tNEXT")

@@ -43,6 +43,7 @@ func TestStatusPrint(t *testing.T) {
 				Bridge: "br-dfly", OVS: "3.1.0", FlowsWanted: 120, FlowsInstalled: 4,
 				ConfigError: "damselfly.yaml:3:1: bridge: is missing", BridgeError: "changing flows: refused",
 				Conflicts: []string{"foreign flow"}, Problems: []string{"port vm1: has no MAC"},
+				Networks: []NetworkStatus{{Name: "blue", Key: 1, Exhausted: []string{"address in fd00:b1::/64", "prefix"}}},
 			},
 		} {
 			var out bytes.Buffer

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -27,7 +26,8 @@ type Capabilities struct {
 // ErrNoMeters if there are none.
 func Probe(ctx context.Context, c *openflow.Conn) (Capabilities, error) {
 	var caps Capabilities
-	switch n, err := maxMeters(ctx, c); {
+	// Open vSwitch counts none for Linux 4.15 to 4.17, which mix them up.
+	switch n, err := c.MeterFeatures(ctx); {
 	case err != nil:
 		return caps, fmt.Errorf("probing for meters: %w", err)
 	case n == 0:
@@ -53,30 +53,6 @@ func Probe(ctx context.Context, c *openflow.Conn) (Capabilities, error) {
 		return caps, errors.New("this Open vSwitch has no check_pkt_larger action: it needs version 2.12 or newer")
 	}
 	return caps, nil
-}
-
-// mpMeterFeatures is the multipart type that asks what meters there can be
-// (OpenFlow 1.5 section 7.3.5.15).
-const mpMeterFeatures = 11
-
-// maxMeters returns how many meters the datapath holds at most. Open vSwitch
-// counts none for Linux 4.15 to 4.17, which mix them up.
-func maxMeters(ctx context.Context, c *openflow.Conn) (uint32, error) {
-	const header, request = 16, 16
-	m, err := c.Do(ctx, "the question for its meters", func(b []byte, xid uint32) []byte {
-		start := len(b)
-		b = openflow.AppendHeader(b, openflow.TypeMultipart, xid)
-		b = append(b, 0, mpMeterFeatures, 0, 0, 0, 0, 0, 0)
-		binary.BigEndian.PutUint16(b[start+2:], request)
-		return b
-	})
-	if err != nil {
-		return 0, err
-	}
-	if m.Type() != openflow.TypeMultipartReply || len(m) < header+4 || m[9] != mpMeterFeatures {
-		return 0, errors.New("the bridge answered the question for its meters with another message")
-	}
-	return binary.BigEndian.Uint32(m[header:]), nil
 }
 
 // noSuchGroup is a group id in nobody's range.

@@ -45,5 +45,6 @@
 //	ports[].router, unknown, dhcpv6_relay   false
 //
 // The modes dhcpv6-stateless and dhcpv6-stateful set the flags of Router
-// Advertisements and say what the DHCPv6 server gives, so that both agree.
+// Advertisements and say what the DHCPv6 server gives, so that both agree. Where
+// no subnet has them, a delegation sets the O flag, so that guests ask.
 package config

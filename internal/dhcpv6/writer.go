@@ -121,6 +121,9 @@ func (w *Writer) Status(s Status, text string) {
 // relays around it.
 func (w *Writer) Message() Message { return Message(w.b[w.start:w.n]) }
 
+// Full reports whether something did not fit.
+func (w *Writer) Full() bool { return w.full }
+
 // Finish closes what is open and gives all that was written; false if
 // something did not fit.
 func (w *Writer) Finish() ([]byte, bool) {

@@ -14,6 +14,9 @@ type Ask struct {
 	Port    *topology.Port
 	DUID    []byte
 	IAID    uint32
+	// Given is what the same answer gives already, bound or not yet: none of it
+	// is free, as it will not be once it is bound.
+	Given []netip.Prefix
 }
 
 // reservations are the addresses of a network that belong to somebody by
@@ -131,6 +134,9 @@ func (tx *Tx) allowed(a *Ask, n *network, addr netip.Addr) bool {
 
 // free reports whether nobody else holds h; own is Grant.Own.
 func (tx *Tx) free(a *Ask, h holding, own bool) bool {
+	if a.gave(h.at) {
+		return false
+	}
 	kind := Address
 	if h.delegated {
 		kind = Prefix
@@ -141,6 +147,11 @@ func (tx *Tx) free(a *Ask, h holding, own bool) bool {
 	}
 	_, ok := tx.inWay(h, &Grant{Kind: kind, Port: a.Port.Name, DUID: a.DUID, Own: own})
 	return ok
+}
+
+// gave reports whether the answer gives p, or part of it, already.
+func (a *Ask) gave(p place) bool {
+	return slices.ContainsFunc(a.Given, func(q netip.Prefix) bool { return placeOf(q).overlaps(p) })
 }
 
 // grantable reports whether a place of a pool may go to the client.

@@ -54,14 +54,14 @@ func TestChooseOrder(t *testing.T) {
 		if tt.hint != "" {
 			hint = netip.MustParseAddr(tt.hint)
 		}
-		got, err := w.book.Begin(start()).Choose(Ask{n, n.Ports[tt.port], []byte(tt.duid), tt.iaid}, &n.Subnets[0], hint)
+		got, err := w.book.Begin(start()).Choose(Ask{Network: n, Port: n.Ports[tt.port], DUID: []byte(tt.duid), IAID: tt.iaid}, &n.Subnets[0], hint)
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 		equal(t, tt.name, got, tt.want)
 	}
 	for _, hint := range []string{"fd00:b1::55", "fd00:b1::51", "fd00:b1::60", "fd00:b1::12", "fd00:b3::1"} {
-		got, err := w.book.Begin(start()).Choose(Ask{n, n.Ports[2], []byte("x"), 0}, &n.Subnets[0], netip.MustParseAddr(hint))
+		got, err := w.book.Begin(start()).Choose(Ask{Network: n, Port: n.Ports[2], DUID: []byte("x"), IAID: 0}, &n.Subnets[0], netip.MustParseAddr(hint))
 		if err != nil || got[0] == netip.MustParseAddr(hint) || !n.Subnets[0].Pools[0].Contains(got[0]) {
 			t.Errorf("hint %s, which is taken, reserved or in no pool: %v, %v", hint, got, err)
 		}
@@ -88,7 +88,7 @@ func TestExhausted(t *testing.T) {
 	for round := range 3 {
 		got := map[netip.Addr]bool{}
 		for i := 0; ; i++ {
-			ask := Ask{n, n.Ports[2], fmt.Appendf(nil, "client %d", i), 0}
+			ask := Ask{Network: n, Port: n.Ports[2], DUID: fmt.Appendf(nil, "client %d", i)}
 			tx := w.book.Begin(now)
 			for tx.Expire(100) > 0 {
 			}
@@ -121,7 +121,7 @@ func TestExhausted(t *testing.T) {
 		}
 		now = later(now, time.Minute)
 	}
-	if _, err := w.book.Begin(start()).Choose(Ask{n, n.Ports[2], []byte("x"), 0}, &topology.Subnet{Prefix: netip.MustParsePrefix("fd00:b1::/64")}, netip.Addr{}); !errors.Is(err, ErrNoPool) {
+	if _, err := w.book.Begin(start()).Choose(Ask{Network: n, Port: n.Ports[2], DUID: []byte("x"), IAID: 0}, &topology.Subnet{Prefix: netip.MustParsePrefix("fd00:b1::/64")}, netip.Addr{}); !errors.Is(err, ErrNoPool) {
 		t.Errorf("a subnet without pools: %v, want ErrNoPool", err)
 	}
 }
@@ -139,7 +139,7 @@ func TestChooseStable(t *testing.T) {
 			n.Subnets[0].Pools = []topology.AddrRange{r}
 		})
 		choose := func(w *world, duid string, iaid uint32) netip.Addr {
-			list, err := w.book.Begin(start()).Choose(Ask{n, n.Ports[2], []byte(duid), iaid}, &n.Subnets[0], netip.Addr{})
+			list, err := w.book.Begin(start()).Choose(Ask{Network: n, Port: n.Ports[2], DUID: []byte(duid), IAID: iaid}, &n.Subnets[0], netip.Addr{})
 			if err != nil || len(list) != 1 || !r.Contains(list[0]) {
 				t.Fatalf("%v: %v, %v", r, list, err)
 			}
@@ -179,7 +179,7 @@ func TestChoosePrefix(t *testing.T) {
 		if hint != "" {
 			p = netip.MustParsePrefix(hint)
 		}
-		got, d, err := w.book.Begin(start()).ChoosePrefix(Ask{n, n.Ports[2], []byte("x"), 0}, p)
+		got, d, err := w.book.Begin(start()).ChoosePrefix(Ask{Network: n, Port: n.Ports[2], DUID: []byte("x"), IAID: 0}, p)
 		if err != nil || got.Bits() != d.Length || !d.Pool.Contains(got.Addr()) {
 			t.Fatalf("hint %s: %v of %v, %v", hint, got, d, err)
 		}
@@ -203,7 +203,7 @@ func TestChoosePrefix(t *testing.T) {
 	tx := w.book.Begin(start())
 	for i := 0; ; i++ {
 		duid := fmt.Sprint(i)
-		p, _, err := tx.ChoosePrefix(Ask{n, n.Ports[2], []byte(duid), 0}, netip.Prefix{})
+		p, _, err := tx.ChoosePrefix(Ask{Network: n, Port: n.Ports[2], DUID: []byte(duid), IAID: 0}, netip.Prefix{})
 		if errors.Is(err, ErrNoPrefix) {
 			break
 		}
@@ -253,7 +253,7 @@ func TestScarcePrefixes(t *testing.T) {
 	n := blue(t, func(n *topology.Network) {
 		n.DHCPv6.Delegations = []topology.Delegation{{Pool: netip.MustParsePrefix("2001:db8::/55"), Length: 56}}
 	})
-	ask := Ask{n, n.Ports[2], []byte("x"), 0}
+	ask := Ask{Network: n, Port: n.Ports[2], DUID: []byte("x"), IAID: 0}
 	w.bind(start(), delegated("vm3", "a", "2001:db8:0:10::/60", time.Hour), delegated("vm3", "b", "2001:db8:0:100::/56", 2*time.Hour))
 	choose := func() (string, error) {
 		p, _, err := w.book.Begin(start()).ChoosePrefix(ask, netip.Prefix{})

@@ -1,22 +1,20 @@
 package lease
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"damselfly/internal/store"
+	"damselfly/internal/store/killtest"
 )
 
 // numbered is the n-th lease of the writer that is killed.
@@ -61,32 +59,7 @@ func bindForever(dir string) {
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	rng := rand.New(rand.NewPCG(5, 6))
-	for round := range 5 {
-		child := exec.Command(os.Args[0])
-		child.Env = append(os.Environ(), "DAMSELFLY_LEASE_WRITER="+dir)
-		child.Stderr = os.Stderr
-		out, err := child.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines, acked := bufio.NewScanner(out), uint64(0)
-		left, delay := 1+rng.IntN(30), time.Duration(rng.IntN(3000))*time.Microsecond
-		for lines.Scan() {
-			if acked, err = strconv.ParseUint(lines.Text(), 10, 64); err != nil {
-				t.Errorf("child printed %q", lines.Text())
-			}
-			if left--; left == 0 {
-				time.AfterFunc(delay, func() { _ = child.Process.Kill() })
-			}
-		}
-		_ = child.Wait()
-		if left > 0 {
-			t.Fatalf("round %d: the child ended by itself", round)
-		}
+	killtest.Run(t, "DAMSELFLY_LEASE_WRITER="+dir, 5, rand.New(rand.NewPCG(5, 6)), func(round int, acked uint64) {
 		s, err := store.Open(dir, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 		if err != nil {
 			t.Fatal(err)
@@ -104,7 +77,7 @@ func TestKilled(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-	}
+	})
 }
 
 // TestFullDisk: a lease that does not fit is refused and leaves no trace, and

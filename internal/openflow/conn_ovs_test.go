@@ -190,6 +190,9 @@ func TestMeters(t *testing.T) {
 	if got := lines(ofctl(t, l, "dump-meters", "br")); !slices.Equal(got, want) {
 		t.Errorf("dump-meters says %q", got)
 	}
+	if n, err := c.MeterFeatures(ctx); err != nil || n == 0 {
+		t.Errorf("room for %d meters, %v", n, err)
+	}
 	if s, err := c.MeterStats(ctx); err != nil || len(s) != 1 || s[0].ID != 4 {
 		t.Errorf("meter counters: %v %v", s, err)
 	}

@@ -12,12 +12,13 @@ import (
 
 // Types of multipart requests (OpenFlow 1.5 section 7.3.5).
 const (
-	mpFlow        = 1
-	mpAggregate   = 2
-	mpGroupDesc   = 7
-	mpMeter       = 9
-	mpMeterConfig = 10
-	mpPortDesc    = 13
+	mpFlow          = 1
+	mpAggregate     = 2
+	mpGroupDesc     = 7
+	mpMeter         = 9
+	mpMeterConfig   = 10
+	mpMeterFeatures = 11
+	mpPortDesc      = 13
 )
 
 // multipartLen is the length of a multipart message's header.
@@ -127,6 +128,20 @@ func (c *Conn) MeterStats(ctx context.Context) ([]MeterStat, error) {
 		return err
 	})
 	return out, err
+}
+
+// MeterFeatures returns how many meters the bridge can hold (OpenFlow 1.5
+// section 7.3.5.15).
+func (c *Conn) MeterFeatures(ctx context.Context) (most uint32, err error) {
+	nothing := func(b []byte) []byte { return b }
+	err = c.multipart(ctx, mpMeterFeatures, "what meters there can be", nothing, func(b []byte) error {
+		if len(b) < 4 {
+			return errShort
+		}
+		most = get32(b)
+		return nil
+	})
+	return most, err
 }
 
 // Ports returns every port of the bridge, LOCAL included.

@@ -124,8 +124,6 @@ func inWordsMasked(m flows.FieldMatch) string {
 	size := m.Field.Info().Size
 	one := func(v flows.Value) string {
 		switch {
-		case m.Field >= flows.XXReg0 && m.Field <= flows.XXReg3:
-			return fmt.Sprintf("%#x", v[:])
 		case size == 16:
 			return netip.AddrFrom16(v).String()
 		case size == 6:

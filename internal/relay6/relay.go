@@ -55,9 +55,10 @@ func (r *Relay) Forward(server netip.Addr, message []byte) bool {
 }
 
 // Run gives deliver what servers send, one datagram after the other, until ctx
-// ends; then it closes the socket and returns nil. deliver may not keep the
-// octets. Any other error ends it.
+// ends, and returns nil, or any other error that ends it; the socket is closed
+// then. deliver may not keep the octets.
 func (r *Relay) Run(ctx context.Context, deliver func(data []byte)) error {
+	defer func() { _ = r.conn.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = r.conn.Close() })
 	defer stop()
 	buf := make([]byte, maxDatagram)

@@ -25,6 +25,7 @@ type leases struct {
 	server *dhcpv6.Server // of both lanes
 	read   *dhcpv6.Committed
 	keys   uint64
+	replay uint64 // the last value of replay detection
 }
 
 // openLeases starts without any lease, under the DUID that the capture's clients
@@ -35,7 +36,7 @@ func openLeases(id lease.Identity) (*leases, error) {
 		return nil, err
 	}
 	l := &leases{book: book, read: &dhcpv6.Committed{View: book.View()}}
-	l.server = &dhcpv6.Server{ID: codec.DUID(book.DUID()), Committed: l.read, Slow: later{}, Reconfigures: true, NewKey: l.newKey}
+	l.server = &dhcpv6.Server{ID: codec.DUID(book.DUID()), Committed: l.read, Slow: later{}, Reconfigures: true, NewKey: l.newKey, NextReplay: l.nextReplay}
 	return l, nil
 }
 
@@ -44,6 +45,12 @@ func (l *leases) newKey() (key [codec.KeyLen]byte) {
 	l.keys++
 	binary.BigEndian.PutUint64(key[:], l.keys)
 	return key
+}
+
+// nextReplay goes by the capture's clock.
+func (l *leases) nextReplay() (uint64, bool) {
+	l.replay = max(l.replay+1, uint64(l.server.Now.Wall.UnixNano()))
+	return l.replay, true
 }
 
 // at sets the clock to the time of a frame.

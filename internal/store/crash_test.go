@@ -1,19 +1,17 @@
 package store
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"damselfly/internal/store/killtest"
 )
 
 // writeForever is the child of TestKilledWriter: it writes records in groups
@@ -52,35 +50,7 @@ func writeForever(dir string) {
 func TestKilledWriter(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	rng := rand.New(rand.NewPCG(3, 4))
-	for round := range 20 {
-		child := exec.Command(os.Args[0])
-		child.Env = append(os.Environ(), "DAMSELFLY_STORE_WRITER="+dir)
-		child.Stderr = os.Stderr
-		out, err := child.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines, acked := bufio.NewScanner(out), uint64(0)
-		kill := func() { _ = child.Process.Kill() }
-		left := 1 + rng.IntN(30)
-		delay := time.Duration(rng.IntN(3000)) * time.Microsecond
-		for lines.Scan() {
-			if acked, err = strconv.ParseUint(lines.Text(), 10, 64); err != nil {
-				t.Errorf("child printed %q", lines.Text())
-			}
-			if left--; left == 0 {
-				// Somewhere inside one of the next commits.
-				time.AfterFunc(delay, kill)
-			}
-		}
-		_ = child.Wait()
-		if left > 0 {
-			t.Fatalf("round %d: the child ended by itself", round)
-		}
+	killtest.Run(t, "DAMSELFLY_STORE_WRITER="+dir, 20, rand.New(rand.NewPCG(3, 4)), func(round int, acked uint64) {
 		s, logged := mustOpen(t, dir)
 		if logged.Len() > 0 {
 			t.Errorf("round %d: %s", round, logged)
@@ -94,7 +64,7 @@ func TestKilledWriter(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-	}
+	})
 }
 
 func TestFullDisk(t *testing.T) {

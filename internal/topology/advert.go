@@ -48,6 +48,12 @@ func newAdvertiser(in *networkInput, n *Network) *advertiser {
 		ManagedConfiguration:      slices.ContainsFunc(n.Subnets, func(s Subnet) bool { return s.Mode == DHCPv6Stateful }),
 		OtherConfiguration:        slices.ContainsFunc(n.Subnets, func(s Subnet) bool { return s.Mode == DHCPv6Stateless }),
 	}
+	// With neither flag "this indicates that no information is available via
+	// DHCPv6" (RFC 4861 section 4.2), and nobody would ask for the prefixes that
+	// there are; M would promise addresses.
+	if len(in.spec.Delegations) > 0 && !a.header.ManagedConfiguration {
+		a.header.OtherConfiguration = true
+	}
 	return a
 }
 

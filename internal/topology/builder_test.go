@@ -16,7 +16,7 @@ import (
 
 // content compares snapshots by what is in them, not by which they are.
 var content = cmp.Options{
-	cmp.AllowUnexported(Snapshot{}, Network{}),
+	cmp.AllowUnexported(Snapshot{}, Network{}, DHCPv6{}),
 	cmpopts.IgnoreFields(Snapshot{}, "Rev"),
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),

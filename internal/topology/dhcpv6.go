@@ -11,11 +11,30 @@ import (
 // DHCPv6 is what a network's guests get by DHCPv6 (RFC 9915) beside what their
 // subnets say. It is shared by snapshots as long as it does not change.
 type DHCPv6 struct {
-	// Reservations give clients addresses and prefixes by their DUID.
+	// Reservations give clients addresses by their DUID, each DUID once.
 	Reservations []Reservation
 	// Delegations are what prefixes are delegated from, in the order of the
 	// configuration.
 	Delegations []Delegation
+
+	// The indexes that a Builder makes of Reservations.
+	byDUID map[string]int
+	owners map[netip.Addr]int
+}
+
+// Reserved returns the addresses reserved for a DUID. It allocates nothing, and
+// like Reserves knows only what a Builder made.
+func (d *DHCPv6) Reserved(duid []byte) []netip.Addr {
+	if i, ok := d.byDUID[string(duid)]; ok {
+		return d.Reservations[i].Addresses
+	}
+	return nil
+}
+
+// Reserves reports whether an address is reserved for any DUID.
+func (d *DHCPv6) Reserves(a netip.Addr) bool {
+	_, ok := d.owners[a]
+	return ok
 }
 
 // Reservation binds addresses to a DUID, opaque octets (RFC 9915 section 11).

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"cmp"
+	"net/netip"
 	"reflect"
 	"slices"
 )
@@ -15,7 +16,7 @@ func dhcpv6Of(spec *NetworkSpec, subnets []Subnet) *DHCPv6 {
 	if !served {
 		return nil
 	}
-	d := &DHCPv6{}
+	d := &DHCPv6{byDUID: map[string]int{}, owners: map[netip.Addr]int{}}
 	for i := range spec.Subnets {
 		for _, r := range spec.Subnets[i].Reservations {
 			d.reserve(r)
@@ -29,12 +30,16 @@ func dhcpv6Of(spec *NetworkSpec, subnets []Subnet) *DHCPv6 {
 
 // reserve adds addresses to those of their client.
 func (d *DHCPv6) reserve(r Reservation) {
-	i := slices.IndexFunc(d.Reservations, func(q Reservation) bool { return q.DUID == r.DUID })
-	if i < 0 {
+	i, ok := d.byDUID[r.DUID]
+	if !ok {
 		i = len(d.Reservations)
+		d.byDUID[r.DUID] = i
 		d.Reservations = append(d.Reservations, Reservation{DUID: r.DUID})
 	}
 	d.Reservations[i].Addresses = append(d.Reservations[i].Addresses, r.Addresses...)
+	for _, a := range r.Addresses {
+		d.owners[a] = i
+	}
 }
 
 // delegationOf applies the defaults of a pool.

@@ -62,6 +62,14 @@ func TestDHCPv6(t *testing.T) {
 		Reservations: []Reservation{{DUID: "\x00\x03\x01", Addresses: []netip.Addr{addr("fd00:b1::50"), addr("fd00:b2::50")}}},
 		Delegations: []Delegation{{Pool: prefix("2001:db8:8000::/40"), Length: 56, ExcludeLength: 64, ExcludeSubnet: 3,
 			Preferred: time.Hour, Valid: time.Hour}},
+		byDUID: map[string]int{"\x00\x03\x01": 0},
+		owners: map[netip.Addr]int{addr("fd00:b1::50"): 0, addr("fd00:b2::50"): 0},
+	}
+	if got := n.DHCPv6.Reserved([]byte{0, 3, 1}); !slices.Equal(got, want.Reservations[0].Addresses) {
+		t.Errorf("reserved: %v", got)
+	}
+	if n.DHCPv6.Reserved([]byte{0, 3}) != nil || !n.DHCPv6.Reserves(addr("fd00:b2::50")) || n.DHCPv6.Reserves(addr("fd00:b2::51")) {
+		t.Error("what nobody has is reserved, or the other way round")
 	}
 	if diff := cmp.Diff(want, n.DHCPv6, content); diff != "" {
 		t.Errorf("DHCPv6 (-want +got):\n%s", diff)
@@ -250,6 +258,61 @@ func TestValidateOptionRoom(t *testing.T) {
 	in.Spec.Networks[0].Options[0].Raw = make([]byte, maxOptions-optionHeader+1)
 	if p := Validate(in.Spec); len(p) != 1 || p[0].Object != "networks[0].options" || !strings.Contains(p[0].Message, fmt.Sprint(maxOptions)) {
 		t.Errorf("an octet too many: %v", p)
+	}
+}
+
+// TestValidatePoolsApart: one pool, or part of it, that two routers would
+// delegate from.
+func TestValidatePoolsApart(t *testing.T) {
+	t.Parallel()
+	for pool, problems := range map[string]int{"2001:db8:8000::/40": 1, "2001:db8:8012::/48": 1, "2001:db8::/32": 1, "2001:db8:9000::/40": 0} {
+		in := leased(t)
+		in.Spec.Networks = append(in.Spec.Networks, NetworkSpec{Name: "red", Delegations: []DelegationSpec{{Pool: prefix(pool), Length: 56}}})
+		in.Spec.Routers = append(in.Spec.Routers, RouterSpec{Name: "another", Networks: []PresenceSpec{{Network: "red"}}})
+		got := Validate(in.Spec)
+		if len(got) != problems {
+			t.Errorf("%s: %v", pool, got)
+		}
+		for _, p := range got {
+			if !strings.HasPrefix(p.Object, "networks[") || !strings.HasSuffix(p.Object, ".delegation[0].pool") || !strings.Contains(p.Message, pool) {
+				t.Errorf("%s: %v", pool, p)
+			}
+		}
+		// On one router it is told once, where the router is.
+		in.Spec.Routers = in.Spec.Routers[:1]
+		in.Spec.Routers[0].Networks = append(in.Spec.Routers[0].Networks, PresenceSpec{Network: "red"})
+		if got := Validate(in.Spec); len(got) != problems || problems > 0 && !strings.HasPrefix(got[0].Object, "routers[0]") {
+			t.Errorf("%s on one router: %v", pool, got)
+		}
+	}
+}
+
+// TestDelegationFlags: whoever gets prefixes has to be told to ask (RFC 4861
+// section 4.2).
+func TestDelegationFlags(t *testing.T) {
+	t.Parallel()
+	pools := []DelegationSpec{{Pool: prefix("2001:db8:8000::/40"), Length: 56}}
+	for _, tt := range []struct {
+		mode  Mode
+		pools []DelegationSpec
+		m, o  bool
+	}{
+		{SLAAC, nil, false, false},
+		{SLAAC, pools, false, true},
+		{DHCPv6Stateless, nil, false, true},
+		{DHCPv6Stateless, pools, false, true},
+		{DHCPv6Stateful, nil, true, false},
+		{DHCPv6Stateful, pools, true, false},
+	} {
+		in := leased(t)
+		in.Spec = &Spec{
+			Networks: []NetworkSpec{{Name: "blue", Subnets: []SubnetSpec{{Prefix: prefix("fd00:b1::/64"), Mode: tt.mode}}, Delegations: tt.pools}},
+			Routers:  []RouterSpec{{Name: "r1", Networks: []PresenceSpec{{Network: "blue"}}}},
+		}
+		n := mustBuild(t, new(Builder), in).Networks[0]
+		if got := parse(t, n.Adverts[0]); got.ManagedConfiguration != tt.m || got.OtherConfiguration != tt.o {
+			t.Errorf("%v with %d pools: M %v, O %v", tt.mode, len(tt.pools), got.ManagedConfiguration, got.OtherConfiguration)
+		}
 	}
 }
 

@@ -44,6 +44,7 @@ func Validate(s *Spec) []Problem {
 	for i := range s.Networks {
 		c.leases(i)
 	}
+	c.delegatedOnce()
 	ports := make(map[string]bool)
 	for i := range s.Ports {
 		c.port(i, ports)

@@ -203,6 +203,28 @@ func (c *checker) delegation(object string, n *NetworkSpec, i int) {
 	}
 }
 
+// delegatedOnce refuses a pool, or part of one, on two networks: each would
+// delegate the same prefixes, and behind two guests they are no prefix of their
+// own. Networks of one router were checked with all else that it has.
+func (c *checker) delegatedOnce() {
+	var pools []placedPrefix
+	for i := range c.spec.Networks {
+		n := &c.spec.Networks[i]
+		for j := range n.Delegations {
+			if p := n.Delegations[j].Pool; p.IsValid() && c.networks[n.Name] != nil && c.networks[n.Name].spec == n {
+				pools = append(pools, placedPrefix{fmt.Sprintf("networks[%d].delegation[%d].pool", i, j), n.Name, p.Masked()})
+			}
+		}
+	}
+	apart := func(p, q placedPrefix) bool {
+		router := c.networks[p.network].router
+		return p.network != q.network && (router == "" || router != c.networks[q.network].router)
+	}
+	overlapping(pools, apart, func(p, q placedPrefix) {
+		c.add(p.object, "RFC 9915 section 13.3", "%s overlaps the pool %s of network %s: give each network prefixes of its own", p.prefix, q.prefix, q.network)
+	})
+}
+
 // exclude checks the part of each prefix that is not the requesting router's.
 func (c *checker) exclude(object string, d *DelegationSpec) {
 	e := d.Exclude

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// routerPrefix is a prefix that a router has on a network, and where that is said.
-type routerPrefix struct {
+// placedPrefix is a prefix that a network has, and where that is said.
+type placedPrefix struct {
 	object, network string
 	prefix          netip.Prefix
 }
@@ -22,7 +22,7 @@ func (c *checker) router(i int, names map[string]bool) {
 	if len(r.Networks) == 0 {
 		c.add(object+".networks", "", "router %s stands on no network: name at least one", r.Name)
 	}
-	var prefixes []routerPrefix
+	var prefixes []placedPrefix
 	for j := range r.Networks {
 		prefixes = append(prefixes, c.presence(fmt.Sprintf("%s.networks[%d]", object, j), r, &r.Networks[j])...)
 	}
@@ -30,7 +30,7 @@ func (c *checker) router(i int, names map[string]bool) {
 }
 
 // presence checks a router on one network and gives the prefixes that it has there.
-func (c *checker) presence(object string, r *RouterSpec, p *PresenceSpec) []routerPrefix {
+func (c *checker) presence(object string, r *RouterSpec, p *PresenceSpec) []placedPrefix {
 	n := c.networks[p.Network]
 	switch {
 	case n == nil:
@@ -48,18 +48,18 @@ func (c *checker) presence(object string, r *RouterSpec, p *PresenceSpec) []rout
 		return nil
 	}
 	c.identity(object, n, r, p)
-	var own []routerPrefix
+	var own []placedPrefix
 	for k := range n.spec.Subnets {
 		s := &n.spec.Subnets[k]
 		if !s.Prefix.IsValid() {
 			continue
 		}
-		own = append(own, routerPrefix{object + ".name", p.Network, s.Prefix.Masked()})
+		own = append(own, placedPrefix{object + ".name", p.Network, s.Prefix.Masked()})
 		c.claim(n, object+".name", gatewayOf(s), "router "+r.Name)
 	}
 	for k := range n.spec.Delegations {
 		if pool := n.spec.Delegations[k].Pool; pool.IsValid() {
-			own = append(own, routerPrefix{object + ".name", p.Network, pool.Masked()})
+			own = append(own, placedPrefix{object + ".name", p.Network, pool.Masked()})
 		}
 	}
 	for k, a := range p.Addresses {
@@ -79,7 +79,7 @@ func (c *checker) presence(object string, r *RouterSpec, p *PresenceSpec) []rout
 			c.add(o, "", "%s is link-local: give it as link_local", a.Addr())
 			continue
 		}
-		own = append(own, routerPrefix{o, p.Network, a.Masked()})
+		own = append(own, placedPrefix{o, p.Network, a.Masked()})
 		if n.addrs[a.Addr()] != "router "+r.Name {
 			c.claim(n, o, a.Addr(), "router "+r.Name)
 		}
@@ -108,20 +108,28 @@ func (c *checker) identity(object string, n *networkFacts, r *RouterSpec, p *Pre
 }
 
 // overlaps refuses a prefix that the router has on two networks, or one
-// within another: it could not tell where to send. Sorted by address, then
-// from wide to narrow, the prefixes around one stand on a stack.
-func (c *checker) overlaps(prefixes []routerPrefix) {
-	slices.SortStableFunc(prefixes, func(a, b routerPrefix) int {
+// within another: it could not tell where to send.
+func (c *checker) overlaps(prefixes []placedPrefix) {
+	overlapping(prefixes, func(p, q placedPrefix) bool { return p.network != q.network }, func(p, q placedPrefix) {
+		c.add(p.object, "", "%s of network %s overlaps %s of network %s on the same router: give each a prefix of its own",
+			p.prefix, p.network, q.prefix, q.network)
+	})
+}
+
+// overlapping finds, for each prefix, the widest around it that concerns it.
+// Sorted by address, then from wide to narrow, the prefixes around one stand on
+// a stack.
+func overlapping(prefixes []placedPrefix, concerns func(p, q placedPrefix) bool, found func(p, q placedPrefix)) {
+	slices.SortStableFunc(prefixes, func(a, b placedPrefix) int {
 		return cmp.Or(a.prefix.Addr().Compare(b.prefix.Addr()), cmp.Compare(a.prefix.Bits(), b.prefix.Bits()))
 	})
-	var around []routerPrefix
+	var around []placedPrefix
 	for _, p := range prefixes {
 		for len(around) > 0 && !around[len(around)-1].prefix.Overlaps(p.prefix) {
 			around = around[:len(around)-1]
 		}
-		if i := slices.IndexFunc(around, func(q routerPrefix) bool { return q.network != p.network }); i >= 0 {
-			c.add(p.object, "", "%s of network %s overlaps %s of network %s on the same router: give each a prefix of its own",
-				p.prefix, p.network, around[i].prefix, around[i].network)
+		if i := slices.IndexFunc(around, func(q placedPrefix) bool { return concerns(p, q) }); i >= 0 {
+			found(p, around[i])
 		}
 		// Equal ones of one network need one place only.
 		if len(around) == 0 || around[len(around)-1].prefix != p.prefix || around[len(around)-1].network != p.network {
