@@ -28,14 +28,14 @@ type leases struct {
 }
 
 // openLeases starts without any lease, under the DUID that the capture's clients
-// speak to.
-func openLeases(id lease.Identity) (*leases, error) {
+// speak to. What goes to external servers is added to replies.
+func openLeases(id lease.Identity, replies *pipeline.Replies) (*leases, error) {
 	book, err := lease.Open(memory(id), store.Clock{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
 	l := &leases{book: book, read: &dhcpv6.Committed{View: book.View()}}
-	l.server = &dhcpv6.Server{ID: codec.DUID(book.DUID()), Committed: l.read, Slow: later{}, Reconfigures: true, NewKey: l.newKey}
+	l.server = &dhcpv6.Server{ID: codec.DUID(book.DUID()), Committed: l.read, Slow: later{}, Uplink: upward{replies}, Reconfigures: true, NewKey: l.newKey}
 	return l, nil
 }
 
