@@ -67,9 +67,7 @@ func TestDHCPcdLife(t *testing.T) {
 		if of(seen, typeRelease) == 0 {
 			t.Error("it never sent a Release")
 		}
-		if ndExt {
-			keep(t, "life/dhcpcd-life", seen.Frames())
-		}
+		keep(t, ndExt, "life/dhcpcd-life", seen)
 	})
 }
 
@@ -123,8 +121,6 @@ func TestDHCPcdConfirm(t *testing.T) {
 		}
 		client.end(t, syscall.SIGALRM)
 
-		if ndExt {
-			keep(t, "life/dhcpcd-confirm", seen.Frames())
-		}
+		keep(t, ndExt, "life/dhcpcd-confirm", seen)
 	})
 }

@@ -113,6 +113,7 @@ func TestDHCPv6Clients(t *testing.T) {
 		for _, g := range []*lab.Guest{vm1, vm2, vm3} {
 			linkReady(t, g)
 		}
+		first, second, third := dhcpv6At(t, vm1), dhcpv6At(t, vm2), dhcpv6At(t, vm3)
 
 		fixed := newISC(t, vm1)
 		fixed.run(t, "-1")
@@ -157,6 +158,10 @@ func TestDHCPv6Clients(t *testing.T) {
 			}
 			return nil
 		})
+		judge(t, "dhclient-fixed", heardBy(t, first))
+		judge(t, "dhclient-stateless", heardBy(t, first))
+		judge(t, "dhclient-offload", heardBy(t, second))
+		judge(t, "dhclient-prefix", heardBy(t, third))
 	})
 }
 

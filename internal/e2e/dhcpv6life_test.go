@@ -45,10 +45,12 @@ func of(c *lab.Capture, typ byte) (n int) {
 	return n
 }
 
+var errNotYet = errors.New("not yet")
+
 // Types of RFC 9915 section 7.3.
 const (
 	typeSolicit, typeRequest, typeConfirm, typeRenew, typeRebind = 1, 3, 4, 5, 6
-	typeReply, typeRelease, typeDecline                          = 7, 8, 9
+	typeReply, typeRelease, typeDecline, typeReconfigure         = 7, 8, 9, 10
 )
 
 // waitMessage waits for one more message of a type than before.
@@ -56,7 +58,7 @@ func waitMessage(t *testing.T, c *lab.Capture, typ byte, before int) {
 	t.Helper()
 	lab.WaitFor(t, patience, fmt.Sprintf("a message of type %d", typ), func() error {
 		if of(c, typ) <= before {
-			return errors.New("not yet")
+			return errNotYet
 		}
 		return nil
 	})
@@ -122,9 +124,7 @@ func TestDHCPv6Life(t *testing.T) {
 		if status := confirmed(t, seen); status != iana.StatusNotOnLink {
 			t.Errorf("the last Confirm was answered with %v", status)
 		}
-		if ndExt {
-			keep(t, "life/dhclient-life", seen.Frames())
-		}
+		keep(t, ndExt, "life/dhclient-life", seen)
 	})
 }
 
@@ -236,8 +236,6 @@ func TestDHCPv6Decline(t *testing.T) {
 			return nil
 		})
 		client.run(t, "-x")
-		if ndExt {
-			keep(t, "life/dhclient-decline", seen.Frames())
-		}
+		keep(t, ndExt, "life/dhclient-decline", seen)
 	})
 }

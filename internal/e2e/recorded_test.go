@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,10 +38,33 @@ func topologyOf(t *testing.T, folder string) string {
 	return topology
 }
 
-// keep writes the frames that a guest sent, if captures are to be written.
-func keep(t *testing.T, name string, frames []lab.Frame) {
+// keep ends captures of what guests and Damselfly said to each other, judges that
+// by the table's rows for a capture, and writes it if captures are to be written.
+func keep(t *testing.T, ndExt bool, name string, captures ...*lab.Capture) {
 	t.Helper()
-	if !*record || t.Failed() {
+	frames := heardBy(t, captures...)
+	judge(t, name, frames)
+	write(t, ndExt, name, frames)
+}
+
+// heardBy gives all that was captured, in the order of time.
+func heardBy(t *testing.T, captures ...*lab.Capture) (frames []lab.Frame) {
+	t.Helper()
+	for _, c := range captures {
+		if err := c.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		frames = append(frames, c.Frames()...)
+	}
+	slices.SortStableFunc(frames, func(a, b lab.Frame) int { return a.Time.Compare(b.Time) })
+	return frames
+}
+
+// write writes the frames that a guest sent, if captures are to be written; one
+// of the two datapaths is enough.
+func write(t *testing.T, ndExt bool, name string, frames []lab.Frame) {
+	t.Helper()
+	if !*record || !ndExt || t.Failed() {
 		return
 	}
 	f, err := os.Create(filepath.Join(captureFolder, name+".pcap"))
