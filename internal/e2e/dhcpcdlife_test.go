@@ -30,7 +30,9 @@ func TestDHCPcdLife(t *testing.T) {
 	twice(t, func(t *testing.T, ndExt bool) {
 		s := newStage(t, ndExt, topologyOf(t, "life"))
 		d := serve(t, s)
-		vm1 := addGuest(t, s, lab.GuestOptions{Name: "vm1", MAC: "02:00:00:00:00:11", Offloads: ndExt})
+		o := quick("vm1", mac1)
+		o.Offloads = ndExt
+		vm1 := addGuest(t, s, o)
 		linkReady(t, vm1)
 		seen := dhcpv6At(t, vm1)
 		client := newDHCPcd(t, vm1, "ia_na 1\nia_pd 2 lo/0")
@@ -55,6 +57,8 @@ func TestDHCPcdLife(t *testing.T) {
 		if !withdrawn(seen, address) {
 			t.Errorf("no Reply gave %s, of the prefix before, lifetimes of 0", address)
 		}
+		// It releases nothing between a Renew and its answer.
+		client.told(t, "RENEW6", client.times("RENEW6"))
 		client.end(t, syscall.SIGALRM)
 		lab.WaitFor(t, patience, "what was released to be gone", func() error {
 			for _, l := range leasesOf(t, d) {
