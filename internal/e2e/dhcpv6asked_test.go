@@ -76,12 +76,13 @@ func (a *asker) registers(t *testing.T) {
 	}
 	registrar := &asker{guest: a.guest, to: a.to}
 	_ = a.conn.Close()
-	if err := a.guest.Within(func() (err error) {
-		registrar.conn, err = net.ListenUDP("udp6", &net.UDPAddr{IP: own, Port: 546})
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
+	// A process that is being started may still hold the port for a moment.
+	lab.WaitFor(t, patience, "the port to be free", func() error {
+		return a.guest.Within(func() (err error) {
+			registrar.conn, err = net.ListenUDP("udp6", &net.UDPAddr{IP: own, Port: 546})
+			return err
+		})
+	})
 	defer registrar.conn.Close()
 	registrar.ask(t, message(t, 36, clientOf(4),
 		&dhcpv6.OptIAAddress{IPv6Addr: own, PreferredLifetime: time.Minute, ValidLifetime: time.Hour}))
