@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"damselfly/internal/lab"
@@ -59,16 +58,16 @@ func needs(t *testing.T, program string) {
 
 // isc is an ISC dhclient of a guest.
 type isc struct {
-	guest            *lab.Guest
-	script, said     string
-	leases, pid, dir string
+	heard
+	guest               *lab.Guest
+	script, leases, pid string
 }
 
 func newISC(t *testing.T, g *lab.Guest) *isc {
 	t.Helper()
 	needs(t, "dhclient")
 	dir := t.TempDir()
-	c := &isc{guest: g, dir: dir, script: filepath.Join(dir, "script"), said: filepath.Join(dir, "said"),
+	c := &isc{guest: g, heard: heard{filepath.Join(dir, "said")}, script: filepath.Join(dir, "script"),
 		leases: filepath.Join(dir, "leases"), pid: filepath.Join(dir, "pid")}
 	if err := os.WriteFile(c.script, fmt.Appendf(nil, dhclientScript, c.said), 0o700); err != nil {
 		t.Fatal(err)
@@ -89,22 +88,6 @@ func (c *isc) run(t *testing.T, flags ...string) string {
 		t.Fatalf("dhclient %v: %v\n%s", flags, err, out)
 	}
 	return string(out)
-}
-
-// env is what the script was told last under a name.
-func (c *isc) env(t *testing.T, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(c.said)
-	if err != nil {
-		t.Fatal(err)
-	}
-	value := ""
-	for line := range strings.Lines(string(text)) {
-		if v, ok := strings.CutPrefix(strings.TrimSpace(line), name+"="); ok {
-			value = v
-		}
-	}
-	return value
 }
 
 // linkReady waits for the guest's link-local address, without which no client
@@ -130,6 +113,7 @@ func TestDHCPv6Clients(t *testing.T) {
 		for _, g := range []*lab.Guest{vm1, vm2, vm3} {
 			linkReady(t, g)
 		}
+		first, second, third := dhcpv6At(t, vm1), dhcpv6At(t, vm2), dhcpv6At(t, vm3)
 
 		fixed := newISC(t, vm1)
 		fixed.run(t, "-1")
@@ -174,6 +158,10 @@ func TestDHCPv6Clients(t *testing.T) {
 			}
 			return nil
 		})
+		judge(t, "dhclient-fixed", heardBy(t, first))
+		judge(t, "dhclient-stateless", heardBy(t, first))
+		judge(t, "dhclient-offload", heardBy(t, second))
+		judge(t, "dhclient-prefix", heardBy(t, third))
 	})
 }
 

@@ -8,25 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/insomniacslk/dhcp/dhcpv6"
+	"github.com/insomniacslk/dhcp/iana"
+
 	"damselfly/internal/lab"
 	"damselfly/internal/stage"
 )
-
-// brief is a network of leases to be renewed after 2 s and rebound after 3 s,
-// with two addresses to give and a port behind which anybody may be.
-const brief = `
-networks:
-  - name: blue
-    mtu: 1442
-    subnets:
-      - {prefix: "fd00:d1::/64", mode: dhcpv6-stateful, pools: ["fd00:d1::5-fd00:d1::6"], preferred: 4s, valid: 40s}
-    delegation:
-      - {pool: "2001:db8:8000::/40", length: 56, preferred: 4s, valid: 40s}
-routers: [{name: r1, networks: [blue]}]
-ports:
-  - {name: vm1, network: blue, mac: "02:00:00:00:00:11"}
-  - {name: vm2, network: blue, unknown: true}
-`
 
 // dhcpv6At records the DHCPv6 that a guest sends and receives.
 func dhcpv6At(t *testing.T, g *lab.Guest) *lab.Capture {
@@ -58,10 +45,12 @@ func of(c *lab.Capture, typ byte) (n int) {
 	return n
 }
 
+var errNotYet = errors.New("not yet")
+
 // Types of RFC 9915 section 7.3.
 const (
 	typeSolicit, typeRequest, typeConfirm, typeRenew, typeRebind = 1, 3, 4, 5, 6
-	typeReply, typeDecline                                       = 7, 9
+	typeReply, typeRelease, typeDecline, typeReconfigure         = 7, 8, 9, 10
 )
 
 // waitMessage waits for one more message of a type than before.
@@ -69,28 +58,10 @@ func waitMessage(t *testing.T, c *lab.Capture, typ byte, before int) {
 	t.Helper()
 	lab.WaitFor(t, patience, fmt.Sprintf("a message of type %d", typ), func() error {
 		if of(c, typ) <= before {
-			return errors.New("not yet")
+			return errNotYet
 		}
 		return nil
 	})
-}
-
-// told waits until the script of a client was called for a reason more often
-// than before.
-func (c *isc) told(t *testing.T, reason string, before int) {
-	t.Helper()
-	lab.WaitFor(t, patience, "dhclient's script to be told "+reason, func() error {
-		if c.times(reason) <= before {
-			return errors.New("not yet")
-		}
-		return nil
-	})
-}
-
-// times counts how often the script was called for a reason.
-func (c *isc) times(reason string) int {
-	text, _ := os.ReadFile(c.said) // nothing said yet
-	return strings.Count(string(text), "reason="+reason+"\n")
 }
 
 // TestDHCPv6Life takes dhclient through the later parts of a lease: it renews,
@@ -98,7 +69,7 @@ func (c *isc) times(reason string) int {
 // again when its network was renumbered meanwhile.
 func TestDHCPv6Life(t *testing.T) {
 	twice(t, func(t *testing.T, ndExt bool) {
-		s := newStage(t, ndExt, brief)
+		s := newStage(t, ndExt, topologyOf(t, "life"))
 		d := serve(t, s)
 		vm1 := addGuest(t, s, lab.GuestOptions{Name: "vm1", MAC: "02:00:00:00:00:11", Offloads: ndExt})
 		linkReady(t, vm1)
@@ -136,7 +107,7 @@ func TestDHCPv6Life(t *testing.T) {
 		}
 
 		flap(t, client)
-		configure(t, s, strings.ReplaceAll(brief, "fd00:d1:", "fd00:d2:"))
+		configure(t, s, strings.ReplaceAll(topologyOf(t, "life"), "fd00:d1:", "fd00:d2:"))
 		waitPrefix(t, d, "fd00:d2::/64")
 		confirms := of(seen, typeConfirm)
 		client.run(t, "-1")
@@ -150,7 +121,34 @@ func TestDHCPv6Life(t *testing.T) {
 			return nil
 		})
 		client.run(t, "-x")
+		if status := confirmed(t, seen); status != iana.StatusNotOnLink {
+			t.Errorf("the last Confirm was answered with %v", status)
+		}
+		keep(t, ndExt, "life/dhclient-life", seen)
 	})
+}
+
+// confirmed is the status that answered the last Confirm.
+func confirmed(t *testing.T, c *lab.Capture) (status iana.StatusCode) {
+	t.Helper()
+	asked := dhcpv6.TransactionID{}
+	for _, f := range c.Frames() {
+		switch typ := dhcpv6Type(f.Data); {
+		case typ != typeConfirm && typ != typeReply:
+			continue
+		case typ == typeConfirm:
+			asked = dhcpv6.TransactionID(f.Data[dhcpv6Start+1:])
+			continue
+		}
+		m, err := dhcpv6.MessageFromBytes(f.Data[dhcpv6Start:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := m.Options.Status(); m.TransactionID == asked && s != nil {
+			status = s.StatusCode
+		}
+	}
+	return status
 }
 
 // flap ends a client without a Release, as a crash does, and takes the link down
@@ -207,7 +205,7 @@ exit 0
 // quarantine and it gets the other one.
 func TestDHCPv6Decline(t *testing.T) {
 	twice(t, func(t *testing.T, ndExt bool) {
-		s := newStage(t, ndExt, brief)
+		s := newStage(t, ndExt, topologyOf(t, "life"))
 		d := serve(t, s)
 		vm1 := addGuest(t, s, lab.GuestOptions{Name: "vm1", MAC: "02:00:00:00:00:11"})
 		vm2 := addGuest(t, s, lab.GuestOptions{Name: "vm2", MAC: "02:00:00:00:00:12"})
@@ -238,5 +236,6 @@ func TestDHCPv6Decline(t *testing.T) {
 			return nil
 		})
 		client.run(t, "-x")
+		keep(t, ndExt, "life/dhclient-decline", seen)
 	})
 }

@@ -37,6 +37,7 @@ type Capture struct {
 	file *os.File       // nil where none was asked for
 	pcap *pcapgo.Writer // writes file
 	done chan struct{}  // closed when the reader has ended
+	stop func() error   // what Stop does, once
 
 	mu      sync.Mutex
 	frames  []Frame       // guarded by mu
@@ -66,6 +67,7 @@ func capture(namespace, device, path string, keep func(frame []byte) bool) (*Cap
 	if err := c.open(path); err != nil {
 		return nil, errors.Join(fmt.Errorf("capturing at %s: %w", device, err), conn.Close())
 	}
+	c.stop = sync.OnceValue(c.end)
 	go c.read()
 	return c, nil
 }
@@ -213,8 +215,10 @@ func (c *Capture) Await(ctx context.Context, match func(frame []byte) bool) (Fra
 
 // Stop ends the capture, once everything that has arrived is recorded. An
 // error tells that the record is not whole: frames lost for lack of room, or a
-// file that could not be written. Frames may still be called.
-func (c *Capture) Stop() error {
+// file that could not be written. Frames may still be called, and Stop again.
+func (c *Capture) Stop() error { return c.stop() }
+
+func (c *Capture) end() error {
 	errs := []error{c.conn.SetReadDeadline(time.Unix(1, 0))}
 	<-c.done
 	if stats, err := c.conn.Stats(); err != nil {

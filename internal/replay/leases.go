@@ -29,14 +29,17 @@ type leases struct {
 }
 
 // openLeases starts without any lease, under the DUID that the capture's clients
-// speak to.
-func openLeases(id lease.Identity) (*leases, error) {
+// speak to. What goes to external servers is added to replies.
+func openLeases(id lease.Identity, replies *pipeline.Replies) (*leases, error) {
 	book, err := lease.Open(memory(id), store.Clock{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
 	l := &leases{book: book, read: &dhcpv6.Committed{View: book.View()}}
-	l.server = &dhcpv6.Server{ID: codec.DUID(book.DUID()), Committed: l.read, Slow: later{}, Reconfigures: true, NewKey: l.newKey, NextReplay: l.nextReplay}
+	l.server = &dhcpv6.Server{
+		ID: codec.DUID(book.DUID()), Committed: l.read, Slow: later{}, Uplink: upward{replies},
+		Reconfigures: true, NewKey: l.newKey, NextReplay: l.nextReplay,
+	}
 	return l, nil
 }
 
@@ -98,13 +101,13 @@ var defaultDUID = [...]byte{0, 4, 'd', 'a', 'm', 's', 'e', 'l', 'f', 'l', 'y', '
 
 // identityOf finds the server that the clients of a capture speak to: what they
 // send to it must come to the right one here. The first DUID of a Damselfly's
-// form counts.
+// form counts. Behind relays it is what the innermost message says.
 func identityOf(frames []frame) lease.Identity {
 	id := lease.Identity{DUID: defaultDUID}
 	for i := range frames {
 		p := gopacket.NewPacket(frames[i].data, layers.LayerTypeEthernet, gopacket.NoCopy)
-		m, ok := p.Layer(layers.LayerTypeDHCPv6).(*layers.DHCPv6)
-		if !ok {
+		m, _ := p.Layer(layers.LayerTypeDHCPv6).(*layers.DHCPv6)
+		if m = innermost(m); m == nil {
 			continue
 		}
 		for _, o := range m.Options {
@@ -115,4 +118,23 @@ func identityOf(frames []frame) lease.Identity {
 		}
 	}
 	return id
+}
+
+// innermost is the client's message of one that relays may have wrapped, nil if
+// there is none.
+func innermost(m *layers.DHCPv6) *layers.DHCPv6 {
+	for m != nil && m.MsgType == layers.DHCPv6MsgTypeRelayForward {
+		var next *layers.DHCPv6
+		for _, o := range m.Options {
+			if o.Code != layers.DHCPv6OptRelayMessage {
+				continue
+			}
+			next = new(layers.DHCPv6)
+			if next.DecodeFromBytes(o.Data, gopacket.NilDecodeFeedback) != nil {
+				return nil
+			}
+		}
+		m = next
+	}
+	return m
 }

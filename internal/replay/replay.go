@@ -49,7 +49,8 @@ func (v Verdict) String() string {
 // Run reads a pcap or pcapng capture and writes the replies as pcap, each with
 // the time of the frame it answers. A capture does not say through which port a
 // frame came: it is the one whose MAC the frame has as source; all ports count
-// as bound. DHCPv6 begins without a lease, goes by the capture's clock, commits
+// as bound; what comes from no port but from a server that a subnet is relayed to
+// is that server's answer. DHCPv6 begins without a lease, goes by the capture's clock, commits
 // in memory and has the server DUID that the capture's clients speak to.
 func Run(spec *topology.Spec, in io.Reader, out io.Writer) ([]Verdict, error) {
 	r, err := open(in)
@@ -162,7 +163,7 @@ func newBench(spec *topology.Spec, id lease.Identity) (*bench, error) {
 		b.ports[p.MAC] = p
 	}
 	var err error
-	if b.leases, err = openLeases(id); err != nil {
+	if b.leases, err = openLeases(id, b.replies); err != nil {
 		return nil, err
 	}
 	services := handlers.Services{DHCPv6: b.leases.server}
@@ -188,8 +189,9 @@ func (b *bench) judge(data []byte, at time.Time) (Verdict, []pipeline.Reply) {
 	b.leases.at(at)
 	b.replies.Reset()
 	reasons := make([]pipeline.Reason, 1)
-	b.handler([]pipeline.Frame{frame}, b.replies, reasons)
-	if reasons[0] == reason.HandedOver {
+	if why, ok := answered(b.snap, data, b.replies); ok && frame.Port == 0 {
+		reasons[0] = why
+	} else if b.handler([]pipeline.Frame{frame}, b.replies, reasons); reasons[0] == reason.HandedOver {
 		reasons[0] = b.leases.decide(b.snap, &frame, b.replies)
 	}
 	v.Reason, v.Explanation = handlers.ReasonName(reasons[0]), handlers.Explain(reasons[0])
