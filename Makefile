@@ -33,8 +33,9 @@ race:
 golden: ## rewrite golden files from what the code says now
 	$(GO) test ./... -update
 
-bench: setup ## ns and allocations a frame, answers a second through Open vSwitch
+bench: setup ## ns and allocations a frame, answers a second through Open vSwitch, a million leases
 	$(GO) test -run '^$$' -bench . -benchmem ./bench/
+	$(GO) test -run '^$$' -bench Million -benchtime 1x ./internal/lease/
 
 FUZZTIME ?= 60s
 fuzz: ## every fuzz target, FUZZTIME each (60s)

@@ -27,6 +27,10 @@ const (
 	slowShare  = 2
 )
 
+// slowPace is the least time between groups under load: some 100 requests share
+// a commit at 13,000 exchanges a second, which spares syncs and wake-ups.
+const slowPace = 4 * time.Millisecond
+
 // expireMost is how many ended leases are swept before one group of requests.
 const expireMost = 256
 
@@ -78,7 +82,7 @@ func (a *Agent) openLeases() (*leases, error) {
 	l.asking = newAsking(l.sendReconfigure, a.log)
 	wake := make(chan struct{}, 1)
 	l.owner = &slowlane.Owner{
-		Wake: wake, Decide: l.decide, Tick: l.tick, Sink: sink{a}, Log: a.log,
+		Wake: wake, Decide: l.decide, Tick: l.tick, Sink: sink{a}, Log: a.log, Pace: slowPace,
 		Count: func(port uint16, class uint8, r pipeline.Reason) { a.stats.Add(punt.Lanes, port, class, r) },
 	}
 	_, _ = l.replay.next() // so that no client waits for the era; without one it is tried again

@@ -78,7 +78,10 @@ func (tr *tracer) stop(t *testing.T) string {
 	return string(text)
 }
 
-// stateFile is the number that a process has its state.db open under.
+// journal is the file that leases are written to before their replies leave.
+const journal = "state.journal-0"
+
+// stateFile is the number that a process has its journal open under.
 func stateFile(t *testing.T, d *stage.Daemon) string {
 	t.Helper()
 	dir := fmt.Sprintf("/proc/%d/fd", d.PID())
@@ -87,11 +90,11 @@ func stateFile(t *testing.T, d *stage.Daemon) string {
 		t.Fatal(err)
 	}
 	for _, fd := range fds {
-		if to, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && filepath.Base(to) == "state.db" {
+		if to, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && filepath.Base(to) == journal {
 			return fd.Name()
 		}
 	}
-	t.Fatal("state.db is not open")
+	t.Fatal(journal + " is not open")
 	return ""
 }
 
@@ -152,7 +155,7 @@ func TestDHCPv6SyncsFirst(t *testing.T) {
 	xid := request.TransactionID
 	syncs, err := syncBetween(tr.stop(t), stateFile(t, d), escaped(1, xid[0], xid[1], xid[2]), escaped(7, xid[0], xid[1], xid[2]))
 	if err != nil || syncs == 0 {
-		t.Errorf("%d syncs of state.db between request and reply, %v", syncs, err)
+		t.Errorf("%d syncs of %s between request and reply, %v", syncs, journal, err)
 	}
 
 	const delay = 400 * time.Millisecond

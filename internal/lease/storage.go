@@ -9,7 +9,7 @@ import (
 )
 
 // Change is one record to write, or to delete where Value is nil.
-type Change struct{ Key, Value []byte }
+type Change = store.Change
 
 // Storage is what a Book needs of a durable store. Whoever implements it for
 // several hosts lets one of them own a port at a time.
@@ -18,8 +18,8 @@ type Storage interface {
 	// together. The octets are valid until each returns. An error of each ends
 	// it and is returned.
 	Load(each func(key, value []byte) error) error
-	// Apply makes all changes durable, or none as far as it can tell. After an
-	// error any part of them may turn up again after a restart, so the Book
+	// Apply makes all changes durable, or none as far as it can tell. It may
+	// keep their octets, which nobody changes after. After an error any part of them may turn up again after a restart, so the Book
 	// writes what they replaced once more with the next ones.
 	Apply(changes []Change) error
 	// Identity returns what the server is known by, made at the first call and
@@ -44,27 +44,10 @@ type embedded struct{ s *store.Store }
 func identityKey() []byte { return []byte("identity") }
 
 // Load implements Storage.
-func (e embedded) Load(each func(key, value []byte) error) error {
-	return e.s.View(func(tx *store.Tx) error { return tx.ForEach(store.BucketLeases, nil, each) })
-}
+func (e embedded) Load(each func(key, value []byte) error) error { return e.s.Journal().Load(each) }
 
-// Apply implements Storage: one Update, one fsync.
-func (e embedded) Apply(changes []Change) error {
-	return e.s.Update(func(tx *store.Tx) error {
-		for _, c := range changes {
-			var err error
-			if c.Value == nil {
-				err = tx.Delete(store.BucketLeases, c.Key)
-			} else {
-				err = tx.Put(store.BucketLeases, c.Key, c.Value)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
+// Apply implements Storage: one write, one sync.
+func (e embedded) Apply(changes []Change) error { return e.s.Journal().Write(changes) }
 
 // Identity implements Storage.
 func (e embedded) Identity() (Identity, error) {

@@ -35,6 +35,10 @@ type Owner struct {
 	// Batch is the most requests decided, and committed, at once; below 1 is
 	// DefaultBatch.
 	Batch int
+	// Pace is the least time from one group that had at least busy requests to
+	// the next, so that under load groups grow and there are fewer commits. A
+	// request that comes alone never waits for it. 0 is no pace.
+	Pace time.Duration
 	// Log reports replies that could not be sent; nil discards.
 	Log *slog.Logger
 
@@ -48,6 +52,10 @@ type Owner struct {
 	turn    int  // the ring that is first
 	failing bool // so that one run of failures is one log line
 }
+
+// busy is how many requests in one group are load: after such a group the Owner
+// keeps to its Pace.
+const busy = 16
 
 // DefaultBatch is how many requests share one commit where nothing else is said.
 const DefaultBatch = 256
@@ -92,7 +100,11 @@ func (o *Owner) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		if o.serve() {
+		begun := time.Now()
+		if n := o.serve(); n > 0 {
+			if n >= busy && n < o.Batch {
+				time.Sleep(o.Pace - time.Since(begun))
+			}
 			// Under load there may never be an empty moment; what waits beside
 			// the rings is then looked after between batches.
 			select {
@@ -107,7 +119,7 @@ func (o *Owner) Run(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-			for o.serve() {
+			for o.serve() > 0 {
 			}
 			return
 		case fn := <-o.calls:
@@ -133,11 +145,11 @@ func (o *Owner) tick(timer *time.Timer) {
 	timer.Reset(max(again, 0))
 }
 
-// serve decides one batch; false means that the rings were empty.
-func (o *Owner) serve() bool {
+// serve decides one batch and returns how many requests it had.
+func (o *Owner) serve() int {
 	n := o.take()
 	if n == 0 {
-		return false
+		return 0
 	}
 	batch, reasons := o.batch[:n], o.reasons[:n]
 	clear(reasons)
@@ -151,7 +163,7 @@ func (o *Owner) serve() bool {
 	for _, r := range o.Rings {
 		r.Free()
 	}
-	return true
+	return n
 }
 
 // take fills the batch: an equal part from each ring, then what there is.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -180,6 +181,51 @@ func TestStopWhileAsleep(t *testing.T) {
 		<-done
 		if len(sink.replies) != 1 {
 			t.Errorf("%d replies, want 1", len(sink.replies))
+		}
+	})
+}
+
+// TestPace: under load a group waits for its time and grows; a request that
+// comes alone does not.
+func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const pace = 3 * time.Millisecond
+		wake, start := wakeChan(), time.Now()
+		ring := NewRing(256, 1, wake)
+		type group struct {
+			at   time.Duration
+			size int
+		}
+		var got []group
+		push := func(n int) {
+			for range n {
+				ring.Push(frame(1, 0), time.Time{})
+			}
+			ring.Wake()
+		}
+		o := &Owner{Wake: wake, Rings: []*Ring{ring}, Sink: &sent{}, Pace: pace}
+		o.Decide = func(batch []Request, r *pipeline.Replies, reasons []pipeline.Reason) {
+			got = append(got, group{time.Since(start), len(batch)})
+			time.Sleep(time.Millisecond) // the commit
+			echo(batch, r, reasons)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { o.Run(ctx); close(done) }()
+		push(busy)
+		time.Sleep(2 * time.Millisecond)
+		push(10)
+		push(10)
+		time.Sleep(8 * time.Millisecond)
+		push(1)
+		time.Sleep(1500 * time.Microsecond)
+		push(1)
+		time.Sleep(10 * time.Millisecond)
+		cancel()
+		<-done
+		want := []group{{0, busy}, {pace, 20}, {10 * time.Millisecond, 1}, {11500 * time.Microsecond, 1}}
+		if !slices.Equal(got, want) {
+			t.Errorf("groups %v, want %v", got, want)
 		}
 	})
 }

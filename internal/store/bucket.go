@@ -9,7 +9,7 @@ const (
 	BucketKeys     Bucket = "keys"       // kind and name -> small number, see AllocateKeys
 	BucketPrefixes Bucket = "advertised" // network and prefix -> flags and lifetimes, see RecordAdvertised
 	BucketRouters  Bucket = "routers"    // network -> identity of its router, see RecordRouter
-	BucketLeases   Bucket = "leases"     // port, kind, network and address -> lease, see package lease
+	BucketLeases   Bucket = "leases"     // port, kind, network and address -> lease, see package lease; read and written by Journal
 	BucketServer   Bucket = "dhcpv6"     // what the DHCPv6 server is known by, see package lease
 )
 

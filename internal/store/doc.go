@@ -7,6 +7,8 @@
 //	bucket.go    the buckets, one line each
 //	store.go     Store: Open, Close, and the steps of opening in their order
 //	tx.go        Update (one fsync, atomic) and View; records are sealed with a checksum
+//	journal.go   the leases' changes: one sync a group, folded into their bucket later
+//	groups.go    one of the journal's two files: groups, their octets, reading them back
 //	format.go    the format number: newer is refused, older is backed up and migrated
 //	lock.go      one process a directory
 //	inspect.go   reads every page of the file before the database library may map it
@@ -20,7 +22,9 @@
 //
 // The file is a bbolt database named state.db. One goroutine owns each kind of
 // record and writes many of them in one Update, because an Update costs one
-// fsync however many records it carries. Everybody may read.
+// fsync however many records it carries. Everybody may read. The records of
+// leases, which change by the thousand a second under keys scattered all over,
+// go through a Journal of two more files instead, state.journal-0 and -1.
 //
 // A file that cannot be trusted never stops a start: it is put aside under a
 // name of its own, reported, and the store starts afresh.

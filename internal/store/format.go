@@ -26,9 +26,15 @@ type migration func(*Tx) error
 // leads from format 1 to 2, and so on.
 //
 //	1 -> 2  leases and the DHCPv6 server's identity, new buckets
+//	2 -> 3  the newest leases are in a journal beside the file
 func migrations() []migration {
-	return []migration{func(*Tx) error { return nil }}
+	nothing := func(*Tx) error { return nil }
+	return []migration{nothing, nothing}
 }
+
+// journalFormat is the first format with a journal. Journal files that lie beside
+// a restored file of an older format are not read: it gets an identity of its own.
+const journalFormat = 3
 
 func newestFormat(steps []migration) uint32 { return firstFormat + uint32(len(steps)) }
 

@@ -31,8 +31,10 @@ const (
 type Store struct {
 	db   *bolt.DB
 	lock *os.File
-	log  *slog.Logger
-	path string
+	// journal takes the changes of BucketLeases.
+	journal *Journal
+	log     *slog.Logger
+	path    string
 }
 
 // Open opens the state in dir, which is created (mode 0700) where it is
@@ -42,7 +44,8 @@ type Store struct {
 // reported in log, and replaced by an empty one. Single damaged records are
 // dropped and reported after such a copy was made. A state of an older format
 // is copied to state.db.vN.bak and migrated; one of a newer format gives
-// ErrNewerFormat and stays untouched.
+// ErrNewerFormat and stays untouched. The files of the Journal that belong to
+// another state, that of a file put aside too, are put aside likewise.
 func Open(dir string, log *slog.Logger) (*Store, error) {
 	return open(dir, log, migrations(), lockPatience)
 }
@@ -93,7 +96,20 @@ func (s *Store) start(steps []migration) error {
 	if err := s.repair(found, format, newest); err != nil {
 		return err
 	}
-	return s.migrate(format, steps)
+	if format >= journalFormat && format < newest {
+		// A migration finds everything in the buckets.
+		if err := s.openJournal(); err != nil {
+			return err
+		}
+		if err := s.journal.foldAll(); err != nil {
+			return err
+		}
+		return s.migrate(format, steps)
+	}
+	if err := s.migrate(format, steps); err != nil {
+		return err
+	}
+	return s.openJournal()
 }
 
 // openBolt opens the file at path. What inspection cannot foresee in the
@@ -130,6 +146,11 @@ func openBolt(path string) (db *bolt.DB, err error) {
 // directory.
 func (s *Store) Close() error {
 	err := s.closeDB()
+	if s.journal != nil {
+		if closeErr := s.journal.close(); err == nil && closeErr != nil {
+			err = fmt.Errorf("store: %w", closeErr)
+		}
+	}
 	// Last, so that nobody finds the directory free while the file is open.
 	if lockErr := s.lock.Close(); err == nil && lockErr != nil {
 		err = fmt.Errorf("store: %w", lockErr)

@@ -18,6 +18,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("DAMSELFLY_STORE_WRITER"); dir != "" {
 		writeForever(dir)
 	}
+	if dir := os.Getenv("DAMSELFLY_JOURNAL_WRITER"); dir != "" {
+		writeJournal(dir)
+	}
 	os.Exit(m.Run())
 }
 
@@ -191,7 +194,7 @@ func TestBucketsOfFormat(t *testing.T) {
 	t.Parallel()
 	want := map[uint32][]Bucket{
 		1: {"meta", "keys", "advertised", "routers"},
-		2: {"meta", "keys", "advertised", "routers", "leases", "dhcpv6"},
+		3: {"meta", "keys", "advertised", "routers", "leases", "dhcpv6"},
 	}
 	if diff := cmp.Diff(want[newestFormat(migrations())], allBuckets()); diff != "" {
 		t.Errorf("a changed list needs a migration (-want +got):\n%s", diff)
