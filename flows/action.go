@@ -71,6 +71,20 @@ type LongerThan struct {
 	Bit    uint8
 }
 
+// Track passes the packet through connection tracking in the zone that the low
+// 16 bits of register Zone name (Nicira's ct action). With a Table a copy goes
+// on there, knowing its connection, and what follows the action is for the
+// packet as it was; fragments go on once they are all there. With Commit a
+// connection that begins is remembered, and with Marks as well CTMark set to Mark
+// for all its packets to come.
+type Track struct {
+	Zone   Field
+	Table  uint8 // 0 for none
+	Commit bool
+	Marks  bool
+	Mark   uint32
+}
+
 func (Output) action()       {}
 func (Resubmit) action()     {}
 func (ToGroup) action()      {}
@@ -80,6 +94,7 @@ func (SetField) action()     {}
 func (DecTTL) action()       {}
 func (Move) action()         {}
 func (LongerThan) action()   {}
+func (Track) action()        {}
 
 // Load returns the action that writes all of f.
 func Load(f Field, v Value) SetField { return SetField{f, v, ones(f.Info().Size)} }
@@ -137,6 +152,22 @@ func (a Move) String() string {
 // String implements Action.
 func (a LongerThan) String() string {
 	return fmt.Sprintf("check_pkt_larger(%d)->%s[%d]", a.Octets, strings.ToUpper("nxm_nx_"+a.Reg.String()), a.Bit)
+}
+
+// String implements Action.
+func (a Track) String() string {
+	s := "ct("
+	if a.Commit {
+		s += "commit,"
+	}
+	if a.Table != 0 {
+		s += fmt.Sprintf("table=%d,", a.Table)
+	}
+	s += fmt.Sprintf("zone=%s[0..15]", strings.ToUpper("nxm_nx_"+a.Zone.String()))
+	if a.Marks {
+		s += fmt.Sprintf(",exec(%s)", Load(CTMark, U32(a.Mark)))
+	}
+	return s + ")"
 }
 
 // setName returns the name ovs-ofctl prints for a field it sets.

@@ -67,15 +67,15 @@ var behaviour = []struct {
 	{name: "a group as source MAC", in: frame(1, allNodesMAC, guest2, 0x0800), want: "drop-source"},
 	{name: "a group as IPv6 source", in: ip6(1, guest1, guest2, "ff02::1", "fe80::12", 17), want: "drop-source"},
 	{name: "IPv4 to a known MAC", in: frame(1, guest1, guest2, 0x0800), want: "out 2"},
-	{name: "an ARP broadcast spares the sender", in: frame(1, guest1, wire.MAC{255, 255, 255, 255, 255, 255}, 0x0806), want: "out 2, out 3"},
+	{name: "an ARP broadcast spares the sender", in: frame(1, guest1, wire.MAC{255, 255, 255, 255, 255, 255}, 0x0806).set(ARPSHA, MAC(guest1)), want: "out 2, out 3"},
 	{name: "an unknown MAC", in: frame(1, guest1, mac(0x99), 0x0800), want: "drop-unknown-mac"},
 	{name: "TCP between guests", in: ip6(1, guest1, guest2, "fd00:b1::ff:fe00:11", "fd00:b1::ff:fe00:12", 6), want: "out 2"},
-	{name: "to oneself", in: ip6(1, guest1, guest1, "fe80::11", "fe80::11", 6), want: ""},
+	{name: "to oneself", in: ip6(1, guest1, guest1, "fe80::ff:fe00:11", "fe80::ff:fe00:11", 6), want: ""},
 	{name: "an unknown next header", in: ip6(1, guest1, guest2, "fe80::11", "fe80::12", 200), want: "drop-next-header"},
 	{name: "a cut header chain", in: ip6(1, guest1, guest2, "fe80::11", "fe80::12", 0), want: "drop-header-chain"},
 	{name: "ICMPv6 cut off", in: icmp6(1, guest1, guest2, "fe80::11", "fe80::12", 0), want: "drop-header-chain"},
 	{name: "no hop limit", in: ip6(1, guest1, guest2, "fe80::11", "fe80::12", 17).set(IPTTL, U8(0)), want: "drop-header-chain"},
-	{name: "a later fragment to a global address", in: ip6(1, guest1, guest2, "fe80::11", "fd00:b1::ff:fe00:12", 44).set(IPFrag, U8(3)), want: "out 2"},
+	{name: "a later fragment to a global address", in: ip6(1, guest1, guest2, "fe80::ff:fe00:11", "fd00:b1::ff:fe00:12", 44).set(IPFrag, U8(3)), want: "out 2"},
 	{name: "a later fragment to a link-local", in: ip6(1, guest1, guest2, "fe80::11", "fe80::12", 17).set(IPFrag, U8(3)), want: "drop-header-chain"},
 	{name: "a later fragment to a group", in: ip6(1, guest1, allNodesMAC, "fe80::11", "ff02::1", 17).set(IPFrag, U8(3)), want: "drop-header-chain"},
 
@@ -103,7 +103,8 @@ var behaviour = []struct {
 	{name: "NUD with option", in: sized(nud().set(NDSLL, MAC(guest1)), octetsOption), want: "out 2"},
 	{name: "NUD with a nonce behind", in: sized(nud().set(NDSLL, MAC(guest1)), octetsNonce), want: "punt ns lane 1", away: "drop-away"},
 	{name: "NUD cut short", in: sized(nud().set(NDSLL, MAC(guest1)), octetsBare), want: "punt ns lane 1", away: "drop-away"},
-	{name: "NUD from another's address", in: sized(nud().set(IPv6Src, at("fd00:b1::ff:fe00:13")), octetsBare), want: "punt ns lane 1", away: "drop-away"},
+	{name: "NUD from another's address", in: sized(nud().set(IPv6Src, at("fd00:b1::ff:fe00:13")), octetsBare), want: "drop-spoofed"},
+	{name: "NUD from an address nobody is known to hold", in: sized(nud().set(IPv6Src, at("fd00:b1::77")), octetsBare), want: "punt ns lane 1", away: "drop-away"},
 	{name: "NUD to the wrong MAC", in: sized(nud().set(EthDst, MAC(guest3)), octetsBare), want: "punt ns lane 1", away: "drop-away"},
 	{name: "NUD to the router", in: sized(icmp6(1, guest1, routerMAC, "fe80::ff:fe00:11", "fd00:b1::1", 135).set(NDTarget, at("fd00:b1::1")).set(NDSLL, MAC(guest1)), octetsOption),
 		want: "answer", plain: "punt ns lane 1", away: "drop-away"},
@@ -127,10 +128,16 @@ var behaviour = []struct {
 
 	{name: "echo to the router", in: icmp6(1, guest1, routerMAC, "fd00:b1::ff:fe00:11", "fd00:b1::1", 128), want: "answer"},
 	{name: "echo to the router's link-local", in: icmp6(1, guest1, routerMAC, "fe80::ff:fe00:11", "fe80::1", 128), want: "answer"},
-	{name: "echo from nowhere", in: icmp6(1, guest1, routerMAC, "::", "fe80::1", 128), want: "drop-echo"},
+	{name: "echo from nowhere", in: icmp6(1, guest1, routerMAC, "::", "fe80::1", 128), want: "drop-spoofed"},
 	{name: "echo to all nodes", in: icmp6(1, guest1, allNodesMAC, "fe80::ff:fe00:11", "ff02::1", 128), want: "out 2, out 3, punt echo lane 1", away: "out 2, out 3, drop-away"},
 	{name: "echo to all routers", in: icmp6(1, guest1, wire.MAC{0x33, 0x33, 0, 0, 0, 2}, "fe80::ff:fe00:11", "ff02::2", 128), want: "punt echo lane 1", away: "drop-away"},
 	{name: "echo between guests", in: icmp6(1, guest1, guest2, "fe80::ff:fe00:11", "fe80::ff:fe00:12", 128), want: "out 2"},
+}
+
+// dhcpv6 is a datagram between two ports.
+func dhcpv6(in uint32, src, dst wire.MAC, from, to uint16) packet {
+	addresses := map[wire.MAC]string{guest1: "fe80::ff:fe00:11", guest2: "fe80::ff:fe00:12"}
+	return ip6(in, src, dst, addresses[src], addresses[dst], 17).set(UDPSrc, U16(from)).set(UDPDst, U16(to))
 }
 
 // nud is guest 1 probing guest 2 (RFC 4861 section 7.3).
@@ -186,6 +193,15 @@ func TestBehaviourElsewhere(t *testing.T) {
 		{"l2", "to the same MAC on another network", frame(3, guest1, guest2, 0x0800), "drop-unknown-mac"},
 		{"l2", "a flood ends with the network", frame(1, guest1, allNodesMAC, 0x0800), "out 2"},
 		{"l2", "echo to all nodes without a router", icmp6(1, guest1, allNodesMAC, "fe80::ff:fe00:11", "ff02::1", 128), "out 2"},
+		{"l2-groups", "DHCPv6 of a client without groups", dhcpv6(1, guest1, guest2, 546, 547), "out 2"},
+		{"l2-groups", "DHCPv6 of its server", dhcpv6(2, guest2, guest1, 547, 546), "out 1"},
+		{"l2-groups", "DHCPv6 of a guest that is no server", dhcpv6(1, guest1, guest2, 547, 546), "drop-dhcpv6-server"},
+		{"l2-groups", "DHCPv6 to a server without groups", dhcpv6(2, guest2, guest1, 546, 547), "drop-denied"},
+		{"l2-groups", "UDP without groups", dhcpv6(2, guest2, guest1, 546, 545), "drop-denied"},
+		{"l2-groups", "a listener query", icmp6(2, guest2, allNodesMAC, "fe80::ff:fe00:12", "ff02::1", 130).set(IPTTL, U8(1)), "out 1"},
+		{"l2-groups", "a listener query from afar", icmp6(2, guest2, allNodesMAC, "fe80::ff:fe00:12", "ff02::1", 130), "drop-denied"},
+		{"l2-groups", "a listener report", icmp6(1, guest1, allNodesMAC, "fe80::ff:fe00:11", "ff02::16", 143).set(IPTTL, U8(1)), "out 2"},
+		{"l2-groups", "a router solicitation", icmp6(1, guest1, wire.MAC{0x33, 0x33, 0, 0, 0, 2}, "fe80::ff:fe00:11", "ff02::2", 133), "punt rs lane 1"},
 		{"local", "to LOCAL", frame(1, guest1, guest2, 0x0800), "out LOCAL"},
 		{"local", "from LOCAL", frame(Local, guest2, guest1, 0x0800), "out 1"},
 		{"limits", "echo where the limit forbids it", icmp6(1, guest1, routerMAC, "fe80::ff:fe00:11", "fe80::1", 128), "drop-echo"},

@@ -33,13 +33,20 @@ type Compiler struct {
 	base     *Piece
 	networks map[uint16]compiled[*topology.Network]
 	ports    map[uint16]compiled[portSource]
+	counted  map[uint16]Roles // by port
+	filters  filters
 }
 
 // portSource is all that a port's piece depends on.
 type portSource struct {
 	port *topology.Port
-	// served: its network has a DHCPv6 server.
-	served bool
+	// counted are the drops that have a counter of the port's own.
+	counted Roles
+	// served: its network has a DHCPv6 server. plain: it is L2 alone, without a
+	// router or prefixes.
+	served, plain bool
+	// rejects, logs: some rule of some port does.
+	rejects, logs bool
 }
 
 // compiled is a Piece and the part of the snapshot it was made from. Parts
@@ -55,6 +62,7 @@ func NewCompiler(env Env) *Compiler {
 		env:      env,
 		networks: map[uint16]compiled[*topology.Network]{},
 		ports:    map[uint16]compiled[portSource]{},
+		counted:  map[uint16]Roles{},
 	}
 	b := builder{env: env, Piece: &Piece{}}
 	b.baseFlows()
@@ -65,6 +73,7 @@ func NewCompiler(env Env) *Compiler {
 // Update compiles what differs from the snapshot before and returns the pieces
 // of s.
 func (c *Compiler) Update(s *topology.Snapshot) *Pieces {
+	c.filters.update(c.env, s)
 	networks := make(map[uint16]compiled[*topology.Network], len(s.Networks))
 	for _, n := range s.Networks {
 		k, ok := c.networks[n.Key]
@@ -76,7 +85,10 @@ func (c *Compiler) Update(s *topology.Snapshot) *Pieces {
 	ports := make(map[uint16]compiled[portSource], len(s.Ports))
 	for _, p := range s.Ports {
 		n := s.Network(p.Network.Key)
-		from := portSource{p, n != nil && n.DHCPv6 != nil}
+		from := portSource{
+			port: p, counted: c.counted[p.Key], served: n != nil && n.DHCPv6 != nil, plain: n == nil || n.Router == nil,
+			rejects: c.filters.rejects, logs: c.filters.logs,
+		}
 		k, ok := c.ports[p.Key]
 		if !ok || k.from != from {
 			k = compiled[portSource]{from, c.port(from)}
@@ -90,17 +102,19 @@ func (c *Compiler) Update(s *topology.Snapshot) *Pieces {
 func (c *Compiler) pieces() *Pieces {
 	out := &Pieces{list: make(map[PieceID]*Piece, 1+len(c.networks)+len(c.ports))}
 	out.list[PieceID{}] = c.base
+	c.filters.pieces(out)
 	for key, n := range c.networks {
-		out.list[PieceID{'n', key}] = n.Piece
+		out.list[PieceID{'n', uint32(key)}] = n.Piece
 	}
 	for key, p := range c.ports {
-		out.list[PieceID{'p', key}] = p.Piece
+		out.list[PieceID{'p', uint32(key)}] = p.Piece
 	}
 	return out
 }
 
 func (c *Compiler) network(n *topology.Network) *Piece {
 	b := builder{env: c.env, Piece: &Piece{}, object: uint32(n.Key)}
+	b.networkSourceFlows(n)
 	b.networkNDFlows(n)
 	b.networkEchoFlows(n)
 	b.networkDHCPv6Flows(n)
@@ -116,11 +130,15 @@ func (c *Compiler) port(from portSource) *Piece {
 		return b.Piece
 	}
 	b.portClassifyFlows(p)
+	b.portSourceFlows(p)
 	b.portGateFlows(p)
 	b.portNDFlows(p)
 	b.portEchoFlows(p)
-	b.portDHCPv6Flows(p, from.served)
+	b.portDHCPv6Flows(p, from.served, from.plain)
+	b.portFilterFlows(p)
+	b.portVerdictFlows(p, from.rejects, from.logs)
 	b.portSwitchFlows(p)
+	b.portDroppedFlows(p, from.counted)
 	return b.Piece
 }
 
@@ -132,23 +150,31 @@ type builder struct {
 	object uint32
 }
 
-// add appends a flow.
+// add appends a flow. A drop that is not of one port's frames alone sends them
+// to be counted for their port.
 func (b *builder) add(table uint8, priority uint16, role Role, m Match, actions ...Action) {
+	object := b.object
+	if role.Drop() && table != TableDropped && !m.ofOnePort() {
+		object, actions = 0, counted(table, role)
+	}
 	b.flows = append(b.flows, Flow{
-		Table: table, Priority: priority, Cookie: cookie(role, b.object), Match: m, Actions: actions,
+		Table: table, Priority: priority, Cookie: cookie(role, object), Match: m, Actions: actions,
 	})
 }
 
 // baseFlows are those that no network or port has a part in.
 func (b *builder) baseFlows() {
 	b.guardFlows()
+	b.baseSourceFlows()
 	b.serviceFlows()
 	b.baseNDFlows()
 	b.baseEchoFlows()
 	b.baseDHCPv6Flows()
 	b.baseRouteFlows()
 	b.puntFlows()
+	b.baseFilterFlows()
 	b.baseSwitchFlows()
+	b.baseDroppedFlows()
 }
 
 // Groups of the base, counted from Env.FirstGroup; a network's flood group
@@ -162,6 +188,10 @@ const (
 	groupND
 	// groupEcho recirculates into the echo reply table.
 	groupEcho
+	// groupReject recirculates into the reject table.
+	groupReject
+	// groupLog recirculates into the log table.
+	groupLog
 
 	groupFlood = 16
 )

@@ -1,6 +1,10 @@
 package flows
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // Cookie marks a flow as Damselfly's and says what it is for:
 //
@@ -38,6 +42,8 @@ func (c Cookie) Ours() bool { return uint64(c)&OwnerMask == Owner }
 func (c Cookie) Role() Role { return Role(c >> 32) }
 
 // Object returns the key of the port or network the flow stands for, 0 for none.
+// Of a drop it is the port that the frames count for, and 0 if TableDropped
+// counts them.
 func (c Cookie) Object() uint32 { return uint32(c) }
 
 // Role is what a flow is for. Its numbers are in cookies of a live switch:
@@ -113,6 +119,30 @@ const (
 	RoleDropScope
 	// RoleDropNoRoute ends a packet to the router that it has no route for.
 	RoleDropNoRoute
+	// RoleSource passes what comes from a source of the sending port's own.
+	RoleSource
+	// RoleLearn takes out a packet whose source nobody is known to hold, through the port's meter.
+	RoleLearn
+	// RoleDropSpoofed ends what a secured port sends from an address that is not its own.
+	RoleDropSpoofed
+	// RoleDropMLDQuery ends the Multicast Listener Query of a guest that is no router.
+	RoleDropMLDQuery
+	// RoleTrack finds out what connection a packet of a filtered port belongs to.
+	RoleTrack
+	// RoleRemote finds the groups of the remote address.
+	RoleRemote
+	// RoleRule is a rule of a security group.
+	RoleRule
+	// RoleVerdict does what the rules came to.
+	RoleVerdict
+	// RoleReject hands what a rule rejects over to be answered.
+	RoleReject
+	// RoleDropState ends a packet that belongs to no connection and can begin none.
+	RoleDropState
+	// RoleDropDenied ends a packet that no rule of the port's groups allows.
+	RoleDropDenied
+	// RoleDropUnsorted counts for its port what ended by a drop that has no counter of the port's own.
+	RoleDropUnsorted
 	roles
 )
 
@@ -124,6 +154,8 @@ var roleNames = [roles]string{
 	"drop-unbound", "drop-default",
 	"drop-dhcpv6-server", "drop-dhcpv6-unserved", "drop-dhcpv6-refused",
 	"route", "drop-hop-limit", "drop-scope", "drop-no-route",
+	"source", "learn", "drop-spoofed", "drop-mld-query",
+	"track", "remote", "rule", "verdict", "reject", "drop-state", "drop-denied", "drop-unsorted",
 }
 
 // String returns the role's name as metrics and plans write it.
@@ -134,11 +166,17 @@ func (r Role) String() string {
 	return roleNames[r]
 }
 
+// RoleNamed returns the role of that name.
+func RoleNamed(name string) (Role, bool) {
+	i := slices.Index(roleNames[:], name)
+	return Role(max(i, 0)), i >= 0
+}
+
 // Drop reports whether flows of this role end frames.
-func (r Role) Drop() bool { return r >= RoleDropTagged && r < roles && r != RoleRoute }
+func (r Role) Drop() bool { return strings.HasPrefix(r.String(), "drop-") }
 
 // Counted reports whether the packet counts of the role's flows mean something
 // to an operator: an answer, a forward or a drop.
 func (r Role) Counted() bool {
-	return r.Drop() || r == RoleNDAnswer || r == RoleNDForward || r == RoleNDAway || r == RoleEchoAnswer || r == RoleRoute
+	return r.Drop() || r == RoleNDAnswer || r == RoleNDForward || r == RoleNDAway || r == RoleEchoAnswer || r == RoleRoute || r == RoleRule
 }

@@ -52,7 +52,10 @@ func (b *builder) networkDHCPv6Flows(n *topology.Network) {
 // portDHCPv6Flows let a port's messages to servers in, through its meter. A
 // guest asks all agents of the link; a relay may also ask all servers, or one by
 // its address (RFC 9915 section 19.1).
-func (b *builder) portDHCPv6Flows(p *topology.Port, served bool) {
+func (b *builder) portDHCPv6Flows(p *topology.Port, served, plain bool) {
+	if plain && p.Secured {
+		b.add(TableServices, serviceDrop, RoleDropDHCPv6Server, udp6(dhcpv6Client).From(p.Key))
+	}
 	if !served {
 		return
 	}

@@ -51,7 +51,8 @@ func TestDHCPv6(t *testing.T) {
 		{"router", "a client where nothing is served", solicit, "drop-dhcpv6-unserved", ""},
 		{"router", "a guest as server", udp(1, guest1, guest2, "fe80::ff:fe00:12", 547, 546), "drop-dhcpv6-server", ""},
 		{"l2", "a client on plain L2", solicit, "out 2", ""},
-		{"l2", "a server on plain L2", udp(2, guest2, guest1, "fe80::ff:fe00:11", 547, 546), "out 1", ""},
+		{"l2", "a server on plain L2", udp(2, guest2, guest1, "fe80::ff:fe00:11", 547, 546), "drop-dhcpv6-server", ""},
+		{"open", "a server on plain L2 that is not secured", udp(1, guest1, guest2, "fe80::ff:fe00:12", 547, 546), "out 2", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.topology+"/"+tt.name, func(t *testing.T) {
@@ -92,9 +93,9 @@ func TestRoute(t *testing.T) {
 			ip6(3, routerMAC, guest2, "2001:db8:8000:180::1", to, 6).set(IPTTL, U8(8))},
 		{"the last hop", routed.set(IPTTL, U8(2)), "out 2", sent(guest2, to).set(IPTTL, U8(1))},
 		{"no hop left", routed.set(IPTTL, U8(1)), "drop-hop-limit", packet{}},
-		{"back to where it came from", ip6(2, guest2, routerMAC, from, to, 17), "", packet{}},
-		{"from a link-local", routed.set(IPv6Src, at("fe80::11")), "drop-scope", packet{}},
-		{"from nowhere", routed.set(IPv6Src, at("::")), "drop-scope", packet{}},
+		{"back to where it came from", ip6(2, guest2, routerMAC, "2001:db8:8000:102::5", to, 17), "", packet{}},
+		{"from a link-local", routed.set(IPv6Src, at("fe80::ff:fe00:11")), "drop-scope", packet{}},
+		{"from nowhere", routed.set(IPv6Src, at("::")), "drop-spoofed", packet{}},
 		{"no route", routed.set(IPv6Dst, at("2001:db8:8000:200::5")), "drop-no-route", packet{}},
 		{"IPv4 to the router", frame(1, guest1, routerMAC, 0x0800), "drop-unknown-mac", packet{}},
 		{"not through the router", routed.set(EthDst, MAC(guest3)), "out 3", routed.set(EthDst, MAC(guest3))},

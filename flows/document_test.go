@@ -63,15 +63,23 @@ func document(t *testing.T) string {
 	for _, r := range []struct {
 		name  string
 		field Field
-	}{{"regPort", regPort}, {"regClass", regClass}, {"regOut", regOut}, {"regND", regND}, {"regFlags", regFlags}} {
+	}{{"regPort", regPort}, {"regClass", regClass}, {"regOut", regOut}, {"regND", regND}, {"regFlags", regFlags}, {"regGroup", regGroup},
+		{"regRemote", regRemote}, {"regVerdict", regVerdict}, {"regRule", regRule}, {"regDrop", regDrop}, {"regDropPort", regDropPort}} {
 		fmt.Fprintf(&b, "| %s | %s |\n", r.field, find(t, "registers.go", "reg", r.name))
 	}
 	fmt.Fprintf(&b, "\nBits of %s:\n\n| mask | name | what it says |\n|---|---|---|\n", regND)
 	for _, bit := range []struct {
 		name string
 		mask uint32
-	}{{"ndOwnSource", ndOwnSource}, {"ndOnLinkSource", ndOnLinkSource}, {"ndOwnOption", ndOwnOption}, {"ndNoRouter", ndNoRouter}, {"ndLonger", ndLonger}, {"ndFull", ndFull}} {
+	}{{"ndOwnSource", ndOwnSource}, {"ndOwnOption", ndOwnOption}, {"ndNoRouter", ndNoRouter}, {"ndLonger", ndLonger}, {"ndFull", ndFull}} {
 		fmt.Fprintf(&b, "| %#x | %s | %s |\n", bit.mask, bit.name, find(t, "registers.go", "nd", bit.name))
+	}
+	fmt.Fprintf(&b, "\nBits of %s:\n\n| mask | name | what it says |\n|---|---|---|\n", regVerdict)
+	for _, bit := range []struct {
+		name string
+		mask uint32
+	}{{"verdictAllow", verdictAllow}, {"verdictReject", verdictReject}, {"verdictLog", verdictLog}, {"verdictCut", verdictCut}} {
+		fmt.Fprintf(&b, "| %#x | %s | %s |\n", bit.mask, bit.name, find(t, "registers.go", "verdict", bit.name))
 	}
 	b.WriteString("\n## Groups\n\n" +
 		"Numbers count from the first group of the configured range; a network's flood group\n" +
@@ -83,7 +91,7 @@ func document(t *testing.T) string {
 	b.WriteString("\n## Cookies\n\n" +
 		"| bits | what they hold |\n|---|---|\n" +
 		fmt.Sprintf("| 63-48 | owner, %#x |\n| 47-40 | layout, now %d |\n", cookieOwner, layoutVersion) +
-		"| 39-32 | role |\n| 31-0 | key of the port or network the flow stands for, or 0 |\n\n" +
+		"| 39-32 | role |\n| 31-0 | key of the port or network, or id of the rule, the flow stands for, or 0 |\n\n" +
 		"| role | name | what the flow does |\n|---|---|---|\n")
 	for i, c := range constants(t, "cookie.go", "Role") {
 		fmt.Fprintf(&b, "| %d | %s | %s |\n", i, Role(i), c.text)
@@ -131,7 +139,7 @@ func TestEverythingIsDocumented(t *testing.T) {
 		t.Errorf("%d tables have a comment, %d have a name", n, len(tableNames))
 	}
 	text := document(t)
-	for _, prefix := range []string{"reg", "nd"} {
+	for _, prefix := range []string{"reg", "nd", "verdict"} {
 		for _, c := range constants(t, "registers.go", prefix) {
 			if !strings.Contains(text, c.text) {
 				t.Errorf("the document does not speak of %s", c.name)

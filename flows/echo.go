@@ -40,7 +40,7 @@ func (b *builder) networkEchoFlows(n *topology.Network) {
 	}
 	b.add(TableServices, serviceEcho, RoleEcho, echoRequest().On(n.Key).Dst(wire.AllRouters), Resubmit{TableEcho})
 	b.add(TableServices, serviceEcho, RoleEcho, echoRequest().On(n.Key).Dst(wire.AllNodes),
-		Resubmit{TableSwitch}, Resubmit{TableEcho})
+		Resubmit{TableEgress}, Resubmit{TableEcho})
 	for _, a := range n.Router.All() {
 		b.add(TableServices, serviceEcho, RoleEcho, echoRequest().On(n.Key).EthDst(n.Router.MAC).Dst(a), Resubmit{TableEcho})
 		b.add(TableEchoReply, echoAnswer, RoleEchoAnswer, echoRequest().On(n.Key).Dst(a),

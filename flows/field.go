@@ -37,11 +37,22 @@ const (
 	EthSrc
 	EthType
 	VLANVID
+	CTState
+	CTMark
+	CTProto
+	CTSrcPort
+	CTDstPort
+	ARPOp
+	ARPSPA
+	ARPTPA
+	ARPSHA
 	IPProto
 	IPDSCP
 	IPECN
 	IPTTL
 	IPFrag
+	IPv4Src
+	IPv4Dst
 	IPv6Src
 	IPv6Dst
 	IPv6Label
@@ -49,6 +60,10 @@ const (
 	TCPDst
 	UDPSrc
 	UDPDst
+	SCTPSrc
+	SCTPDst
+	ICMPv4Type
+	ICMPv4Code
 	ICMPv6Type
 	ICMPv6Code
 	NDTarget
@@ -86,15 +101,26 @@ var fieldInfo = [Fields]FieldInfo{
 	Reg13:         {"reg13", 0x00011a04, 4},
 	Reg14:         {"reg14", 0x00011c04, 4},
 	Reg15:         {"reg15", 0x00011e04, 4},
+	CTState:       {"ct_state", 0x0001d204, 4},
+	CTMark:        {"ct_mark", 0x0001d604, 4},
+	CTProto:       {"ct_nw_proto", 0x0001ee01, 1},
+	CTSrcPort:     {"ct_tp_src", 0x0001f802, 2},
+	CTDstPort:     {"ct_tp_dst", 0x0001fa02, 2},
 	EthDst:        {"dl_dst", 0x80000606, 6},
 	EthSrc:        {"dl_src", 0x80000806, 6},
 	EthType:       {"dl_type", 0x80000a02, 2},
 	VLANVID:       {"vlan_vid", 0x80000c02, 2},
+	ARPOp:         {"arp_op", 0x80002a02, 2},
+	ARPSPA:        {"arp_spa", 0x80002c04, 4},
+	ARPTPA:        {"arp_tpa", 0x80002e04, 4},
+	ARPSHA:        {"arp_sha", 0x80003006, 6},
 	IPProto:       {"nw_proto", 0x80001401, 1},
 	IPDSCP:        {"ip_dscp", 0x80001001, 1},
 	IPECN:         {"nw_ecn", 0x80001201, 1},
 	IPTTL:         {"nw_ttl", 0x00013a01, 1},
 	IPFrag:        {"nw_frag", 0x00013401, 1},
+	IPv4Src:       {"nw_src", 0x80001604, 4},
+	IPv4Dst:       {"nw_dst", 0x80001804, 4},
 	IPv6Src:       {"ipv6_src", 0x80003410, 16},
 	IPv6Dst:       {"ipv6_dst", 0x80003610, 16},
 	IPv6Label:     {"ipv6_label", 0x80003804, 4},
@@ -102,6 +128,10 @@ var fieldInfo = [Fields]FieldInfo{
 	TCPDst:        {"tcp_dst", 0x80001c02, 2},
 	UDPSrc:        {"udp_src", 0x80001e02, 2},
 	UDPDst:        {"udp_dst", 0x80002002, 2},
+	SCTPSrc:       {"sctp_src", 0x80002202, 2},
+	SCTPDst:       {"sctp_dst", 0x80002402, 2},
+	ICMPv4Type:    {"icmp_type", 0x80002601, 1},
+	ICMPv4Code:    {"icmp_code", 0x80002801, 1},
 	ICMPv6Type:    {"icmpv6_type", 0x80003a01, 1},
 	ICMPv6Code:    {"icmpv6_code", 0x80003c01, 1},
 	NDTarget:      {"nd_target", 0x80003e10, 16},
@@ -142,8 +172,11 @@ func U64(v uint64) (x Value) {
 	return x
 }
 
-// Addr returns the value of an IPv6 address.
-func Addr(a netip.Addr) Value { return a.As16() }
+// Addr returns the value of an address of either family.
+func Addr(a netip.Addr) (x Value) {
+	copy(x[:], a.AsSlice())
+	return x
+}
 
 // MAC returns the value of a link-layer address.
 func MAC(m wire.MAC) (x Value) {
@@ -180,9 +213,12 @@ func (f Field) text(v Value) string {
 	switch f {
 	case IPv6Src, IPv6Dst, NDTarget:
 		return netip.AddrFrom16(v).String()
-	case EthDst, EthSrc, NDSLL, NDTLL:
+	case IPv4Src, IPv4Dst, ARPSPA, ARPTPA:
+		return netip.AddrFrom4([4]byte(v[:4])).String()
+	case EthDst, EthSrc, ARPSHA, NDSLL, NDTLL:
 		return wire.MAC(v[:6]).String()
-	case IPProto, IPTTL, ICMPv6Type, ICMPv6Code, TCPSrc, TCPDst, UDPSrc, UDPDst, NDOptionsType, NDReserved, IPDSCP, IPECN:
+	case CTProto, CTSrcPort, CTDstPort, ARPOp, ICMPv4Type, ICMPv4Code, SCTPSrc, SCTPDst,
+		IPProto, IPTTL, ICMPv6Type, ICMPv6Code, TCPSrc, TCPDst, UDPSrc, UDPDst, NDOptionsType, NDReserved, IPDSCP, IPECN:
 		return fmt.Sprint(v.Uint(fieldInfo[f].Size))
 	case InPort:
 		return portText(uint32(v.Uint(4)))

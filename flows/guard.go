@@ -57,13 +57,13 @@ func (b *builder) guardFlows() {
 	b.add(t, guardDrop, RoleDropHeaderChain, later.DstIn(linkLocalMulticast))
 	b.add(t, guardDrop, RoleDropHeaderChain, later.DstIn(linkLocal))
 
-	b.add(t, guardPass, RoleGuard, later, Resubmit{TableServices})
+	b.add(t, guardPass, RoleGuard, later, Resubmit{TableSource})
 	for _, p := range passedProtocols {
-		b.add(t, guardPass, RoleGuard, Match{}.Proto(p), Resubmit{TableServices})
+		b.add(t, guardPass, RoleGuard, Match{}.Proto(p), Resubmit{TableSource})
 	}
 	b.add(t, guardUnknown, RoleDropNextHeader, ip6)
 	for _, et := range []uint16{ethTypeIPv4, ethTypeARP} {
-		b.add(t, guardOther, RoleGuard, Match{}.With(EthType, U16(et)), Resubmit{TableServices})
+		b.add(t, guardOther, RoleGuard, Match{}.With(EthType, U16(et)), Resubmit{TableSource})
 	}
 	b.add(t, 0, RoleDropEtherType, nil)
 }

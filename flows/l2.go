@@ -40,6 +40,19 @@ func (b *builder) networkSwitchFlows(n *topology.Network) {
 		}
 	}
 	b.groups = append(b.groups, flood)
+	// Which of its ports a pair's MAC is at now, they alone know; the others'
+	// kernels drop what is not for them (RFC 9568 section 8.2).
+	for _, m := range n.PairMACs() {
+		var all []Action
+		for _, p := range m.Ports {
+			if p.OFPort != 0 {
+				all = append(all, deliver(p)...)
+			}
+		}
+		if len(all) > 0 {
+			b.add(TableSwitch, switchKnown, RoleSwitch, Match{}.On(n.Key).EthDst(m.MAC), all...)
+		}
+	}
 	b.add(TableSwitch, switchFlood, RoleSwitch,
 		Match{}.On(n.Key).WithMask(EthDst, MAC(groupBit), MAC(groupBit)), ToGroup{flood.ID})
 	if len(unknown) > 0 {
@@ -49,5 +62,9 @@ func (b *builder) networkSwitchFlows(n *topology.Network) {
 
 // deliver is how a frame goes to a port.
 func deliver(p *topology.Port) []Action {
-	return []Action{Load(regOut, U32(uint32(p.Key))), Resubmit{TableOutput}}
+	next := uint8(TableOutput)
+	if p.Filter != nil {
+		next = TableIngress
+	}
+	return []Action{Load(regOut, U32(uint32(p.Key))), Resubmit{next}}
 }

@@ -2,6 +2,7 @@ package flows
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -21,11 +22,6 @@ func (c *compilation) pick(t *testing.T, table uint8, role Role) *Flow {
 // drop removes the flows for which f says so.
 func (c *compilation) drop(f func(*Flow) bool) {
 	c.flows = slices.DeleteFunc(c.flows, func(x Flow) bool { return f(&x) })
-}
-
-// without returns m without a field.
-func without(m Match, f Field) Match {
-	return slices.DeleteFunc(slices.Clone(m), func(e FieldMatch) bool { return e.Field == f })
 }
 
 // unmetered returns the actions without their meter.
@@ -59,6 +55,16 @@ func TestLintsObject(t *testing.T) {
 			c.drop(func(f *Flow) bool { return f.Table == TableSwitch && f.Priority == 0 })
 		}},
 		{"a table without a name", "last-rule", func(_ *testing.T, c *compilation) { c.flows = append(c.flows, Flow{Table: 99}) }},
+		{"a way out of the dropped table", "dropped", func(t *testing.T, c *compilation) {
+			c.pick(t, TableDropped, RoleDropUnsorted).Actions = []Action{Resubmit{TableSwitch}}
+		}},
+		{"a guest's field in the dropped table", "dropped", func(t *testing.T, c *compilation) {
+			f := c.pick(t, TableDropped, RoleDropUnsorted)
+			f.Match = f.Match.IPv6().Src(netip.IPv6Loopback())
+		}},
+		{"a drop for all that says it is a port's", "dropped", func(t *testing.T, c *compilation) {
+			c.pick(t, TableSwitch, RoleDropUnknownMAC).Cookie = cookie(RoleDropUnknownMAC, 1)
+		}},
 		{"a foreign cookie", "cookies", func(_ *testing.T, c *compilation) { c.flows[0].Cookie = 1 }},
 		{"no role", "cookies", func(_ *testing.T, c *compilation) { c.flows[0].Cookie = cookie(RoleOther, 0) }},
 		{"an unknown role", "cookies", func(_ *testing.T, c *compilation) { c.flows[0].Cookie = cookie(roles, 0) }},
@@ -111,6 +117,30 @@ func TestLintsObject(t *testing.T) {
 		{"switched above the drops", "nd-drops", func(t *testing.T, c *compilation) {
 			c.pick(t, TableServices, RoleSwitch).Priority = serviceDrop + 1
 		}},
+		{"round the source", "source-first", func(t *testing.T, c *compilation) {
+			c.pick(t, TableGuard, RoleGuard).Actions = []Action{Resubmit{TableServices}}
+		}},
+		{"round the address", "source-first", func(t *testing.T, c *compilation) {
+			c.pick(t, TableSource, RoleSource).Actions = []Action{Resubmit{TableServices}}
+		}},
+		{"any MAC", "source-first", func(t *testing.T, c *compilation) {
+			f := c.pick(t, TableSource, RoleSource)
+			f.Match = without(f.Match, EthSrc)
+		}},
+		{"another's MAC", "source-first", func(t *testing.T, c *compilation) {
+			f := c.pick(t, TableSourceAddress, RoleSource)
+			f.Match = f.Match.EthSrc(routerMAC)
+		}},
+		{"any address", "source-first", func(t *testing.T, c *compilation) {
+			f := c.pick(t, TableSourceAddress, RoleSource)
+			f.Match = without(f.Match, IPv6Src)
+		}},
+		{"switched at once", "source-first", func(t *testing.T, c *compilation) {
+			c.pick(t, TableSourceAddress, RoleSource).Actions = []Action{Resubmit{TableSwitch}}
+		}},
+		{"back to the checks", "source-first", func(t *testing.T, c *compilation) {
+			c.pick(t, TableServices, RoleSwitch).Actions = []Action{Resubmit{TableSourceAddress}}
+		}},
 		{"DHCPv6 to servers is carried", "dhcpv6-shield", func(_ *testing.T, c *compilation) {
 			c.drop(func(f *Flow) bool { return f.Cookie.Role() == RoleDropDHCPv6Refused && f.Table == TableServices })
 		}},
@@ -160,6 +190,27 @@ func TestLintsObject(t *testing.T) {
 			f := c.pick(t, TableNDReply, RoleND)
 			f.Match = without(f.Match, ICMPv6Type)
 		}},
+		{"solicitations are tracked", "untracked", func(_ *testing.T, c *compilation) {
+			c.flows = append(c.flows, Flow{Table: TableEgressState, Priority: 999, Match: Match{}.ICMPv6(135), Actions: []Action{Track{Zone: regPort, Table: TableEgressState}}})
+		}},
+		{"DHCPv6 is tracked", "untracked", func(_ *testing.T, c *compilation) {
+			c.drop(func(f *Flow) bool { _, udp := f.Match.Get(UDPDst); return f.Table == TableIngressState && udp })
+		}},
+		{"tracked on the way", "untracked", func(t *testing.T, c *compilation) {
+			c.pick(t, TableSwitch, RoleSwitch).Actions = []Action{Track{Zone: regPort, Table: TableEgressState}}
+		}},
+		{"a rule decides about reports", "essential", func(_ *testing.T, c *compilation) {
+			c.drop(func(f *Flow) bool {
+				e, ok := f.Match.Get(ICMPv6Type)
+				return f.Table == TableEgress && ok && e.Value[0] == 143
+			})
+		}},
+		{"an unmetered reject", "rejects", func(_ *testing.T, c *compilation) {
+			c.flows = append(c.flows, Flow{Table: TableReject, Priority: 100, Match: Match{}.From(1), Actions: []Action{ToGroup{c.env.FirstGroup + groupPunt}}})
+		}},
+		{"a reject at once", "rejects", func(t *testing.T, c *compilation) {
+			c.pick(t, TableIngressVerdict, RoleReject).Actions = []Action{Resubmit{TableReject}}
+		}},
 	}
 	covered := map[string]bool{}
 	for _, tt := range tests {
@@ -181,15 +232,15 @@ func TestLintsObject(t *testing.T) {
 }
 
 // TestFlowsPerPort counts what one guest with one configured address on a
-// stateful subnet costs the switch; the budget is 20.
+// stateful subnet costs the switch; the budget is 27.
 func TestFlowsPerPort(t *testing.T) {
 	s := build(bigSpec(50), nil)
 	for name, env := range envs {
 		c := NewCompiler(env)
 		c.Update(s)
 		for key, p := range c.ports {
-			if n := len(p.flows); n > 20 {
-				t.Errorf("%s: port %d has %d flows, more than 20", name, key, n)
+			if n := len(p.flows); n > 27 {
+				t.Errorf("%s: port %d has %d flows, more than 27", name, key, n)
 			}
 		}
 	}
@@ -200,7 +251,7 @@ func TestFlowsPerPort(t *testing.T) {
 // every address.
 func TestPrefixTables(t *testing.T) {
 	want := map[uint8]bool{}
-	for _, f := range compilationOf(named["prefixes"](), envs["ndext-pulse"]).flows {
+	for _, f := range slices.Concat(compilationOf(named["prefixes"](), envs["ndext-pulse"]).flows, compilationOf(named["groups"](), envs["plain"]).flows) {
 		for _, e := range f.Match {
 			if e.Field == IPv6Src || e.Field == IPv6Dst {
 				want[f.Table] = true

@@ -12,7 +12,7 @@ func lintDHCPv6Shield(c *compilation) (faults []string) {
 	udp := Match{}.With(EthType, U16(0x86dd)).With(IPProto, U8(17))
 	switched := uint16(0)
 	for _, f := range c.flows {
-		if f.Table == TableServices && slices.Contains(f.Actions, Action(Resubmit{TableSwitch})) && !isEcho(f.Match) {
+		if f.Table == TableServices && slices.Contains(f.Actions, Action(Resubmit{TableEgress})) && !isICMPv6(f.Match) {
 			switched = max(switched, f.Priority)
 		}
 		frag, ok := f.Match.Get(IPFrag)
@@ -40,10 +40,10 @@ func lintDHCPv6Shield(c *compilation) (faults []string) {
 	return faults
 }
 
-// isEcho reports whether a match is of Echo Requests alone.
-func isEcho(m Match) bool {
-	e, ok := m.Get(ICMPv6Type)
-	return ok && e.Value[0] == 128
+// isICMPv6 reports whether a match is of one type of ICMPv6 alone.
+func isICMPv6(m Match) bool {
+	_, ok := m.Get(ICMPv6Type)
+	return ok
 }
 
 // lintHopLimit: Open vSwitch hands a packet whose hop limit is used up to a

@@ -28,6 +28,13 @@ func compilationOf(s *topology.Snapshot, env Env) *compilation {
 		c.meters = append(c.meters, p.meters...)
 	}
 	slices.SortFunc(c.flows, func(a, b Flow) int { return compareFlows(&a, &b) })
+	for i := range c.flows {
+		// What is only counted on its way out is dropped: lintDropped holds that
+		// nothing leaves the table that counts.
+		if f := &c.flows[i]; f.Table != TableDropped && slices.Equal(f.Actions, counted(f.Table, f.Cookie.Role())) {
+			f.Actions = nil
+		}
+	}
 	return c
 }
 
@@ -43,8 +50,13 @@ var lints = map[string]func(*compilation) []string{
 	"nd-strict":      lintNDStrict,
 	"nd-drops":       lintNDDrops,
 	"dhcpv6-shield":  lintDHCPv6Shield,
+	"source-first":   lintSourceFirst,
 	"hop-limit":      lintHopLimit,
+	"untracked":      lintUntracked,
+	"essential":      lintEssential,
+	"rejects":        lintRejects,
 	"outputs":        lintOutputs,
+	"dropped":        lintDropped,
 	"whole-punt":     lintWholePunt,
 	"metered-punt":   func(c *compilation) []string { return c.walk().punts },
 	"recirculated":   func(c *compilation) []string { return c.walk().early },
@@ -153,6 +165,10 @@ func lintCookies(c *compilation) (faults []string) {
 			faults = append(faults, "the cookie names no role: "+f.String())
 		case role.Drop() != (len(f.Actions) == 0):
 			faults = append(faults, fmt.Sprintf("role %s does not fit the actions: %s", role, &f))
+		case role == RoleRule:
+			if _, ok := c.snapshot.Rule(object); !ok {
+				faults = append(faults, "the cookie names no rule: "+f.String())
+			}
 		case object > punt.MaxKey || object != 0 && c.snapshot.Port(uint16(object)) == nil && c.snapshot.Network(uint16(object)) == nil:
 			faults = append(faults, "the cookie's object is nobody's key: "+f.String())
 		}
@@ -244,7 +260,7 @@ func lintNextHeader(c *compilation) (faults []string) {
 		}
 		proto, ok := f.Match.Get(IPProto)
 		frag, isFrag := f.Match.Get(IPFrag)
-		if !(ok && slices.Contains(known, proto.Value[0])) && !(isFrag && frag.Value == U8(3)) {
+		if !(ok && slices.Contains(known, proto.Value[0])) && !(isFrag && frag.Value == U8(3)) && !isVRRP(f.Match) {
 			faults = append(faults, "lets an unknown next header pass: "+f.String())
 		}
 	}
@@ -252,6 +268,15 @@ func lintNextHeader(c *compilation) (faults []string) {
 		faults = append(faults, "unknown next headers do not end by name")
 	}
 	return faults
+}
+
+// isVRRP reports whether a match is of one port's VRRP advertisements, as a
+// receiver must find them (RFC 9568 section 7.1).
+func isVRRP(m Match) bool {
+	_, port := m.Get(regPort)
+	want := Match{}.With(EthType, U16(0x86dd)).With(IPProto, U8(112)).With(IPTTL, U8(255)).With(IPFrag, U8(0)).
+		With(IPv6Dst, Value{0: 0xff, 1: 2, 15: 0x12})
+	return port && without(m, regPort).Equal(want)
 }
 
 // neighborDiscovery is the exact ICMPv6 type of a match if it is one of RFC
@@ -267,8 +292,8 @@ func neighborDiscovery(m Match) (typ uint8, ok bool) {
 func lintNDStrict(c *compilation) (faults []string) {
 	for _, f := range c.flows {
 		_, isND := neighborDiscovery(f.Match)
-		if !(isND && len(f.Actions) > 0) && !matchesNDField(f.Match) {
-			continue
+		if !(isND && len(f.Actions) > 0) && !matchesNDField(f.Match) || f.Table == TableSourceAddress {
+			continue // the source is judged first, and what is invalid ends behind by its own name
 		}
 		for field, want := range map[Field]uint8{ICMPv6Code: 0, IPTTL: 255, IPFrag: 0} {
 			e, ok := f.Match.Get(field)
@@ -311,7 +336,7 @@ func lintNDDrops(c *compilation) (faults []string) {
 		}
 		for _, f := range c.flows {
 			e, hasType := f.Match.Get(ICMPv6Type)
-			if f.Table == drop.Table && f.Priority >= drop.Priority && slices.Contains(f.Actions, Action(Resubmit{TableSwitch})) &&
+			if f.Table == drop.Table && f.Priority >= drop.Priority && slices.Contains(f.Actions, Action(Resubmit{TableEgress})) &&
 				(!hasType || e.Value[0] == typ) {
 				faults = append(faults, fmt.Sprintf("switched above the drop of type %d: %s", typ, &f))
 			}
@@ -347,6 +372,26 @@ func lintWholePunt(c *compilation) (faults []string) {
 				p.Userdata != string([]byte{punt.Version}) || strings.Contains(p.String(), "max_len") {
 				faults = append(faults, "no whole punt to a lane of ours: "+f.String())
 			}
+		}
+	}
+	return faults
+}
+
+// lintDropped: the table that counts drops ends every frame, by its port, and
+// looks at nothing that a guest has in its hands: its megaflows would be as many.
+// A drop outside of it either is of one port's frames, and its cookie says which,
+// or has nobody's cookie.
+func lintDropped(c *compilation) (faults []string) {
+	for _, f := range c.flows {
+		_, of := f.Match.Get(regDropPort)
+		_, by := f.Match.Get(regDrop)
+		switch role, object := f.Cookie.Role(), f.Cookie.Object(); {
+		case f.Table == TableDropped && len(f.Actions) > 0:
+			faults = append(faults, "leaves the table that counts drops: "+f.String())
+		case f.Table == TableDropped && (!role.Drop() || of != (object != 0) || by != (role != RoleDropUnsorted) || len(f.Match) > 2):
+			faults = append(faults, "does not count by port and role: "+f.String())
+		case f.Table != TableDropped && role.Drop() && f.Match.ofOnePort() != (object != 0):
+			faults = append(faults, "the port it counts for is not told: "+f.String())
 		}
 	}
 	return faults

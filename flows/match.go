@@ -35,13 +35,7 @@ func (m Match) WithMask(f Field, v, mask Value) Match {
 	for i := range v {
 		v[i] &= mask[i]
 	}
-	out := make(Match, 0, len(m)+1)
-	for _, e := range m {
-		if e.Field != f {
-			out = append(out, e)
-		}
-	}
-	out = append(out, FieldMatch{f, v, mask})
+	out := append(without(m, f), FieldMatch{f, v, mask})
 	slices.SortFunc(out, func(a, b FieldMatch) int { return cmp.Compare(a.Field, b.Field) })
 	return out
 }
@@ -103,6 +97,16 @@ func (m Match) DstIn(p netip.Prefix) Match {
 	return m.WithMask(IPv6Dst, Addr(p.Addr()), prefixMask(p.Bits()))
 }
 
+// Src4In matches the IPv4 source within a prefix.
+func (m Match) Src4In(p netip.Prefix) Match {
+	return m.With(EthType, U16(ethTypeIPv4)).WithMask(IPv4Src, Addr(p.Addr()), prefixMask(p.Bits()))
+}
+
+// ARP matches ARP from a link-layer address.
+func (m Match) ARP(sender wire.MAC) Match {
+	return m.With(EthType, U16(ethTypeARP)).With(ARPSHA, MAC(sender))
+}
+
 // EthDst matches the Ethernet destination.
 func (m Match) EthDst(a wire.MAC) Match { return m.With(EthDst, MAC(a)) }
 
@@ -119,8 +123,11 @@ const (
 	// section 7.2.3.8).
 	vlanPresent = 0x1000
 
+	protoICMP   = 1
+	protoTCP    = 6
 	protoUDP    = 17
 	protoICMPv6 = 58
+	protoSCTP   = 132
 
 	// Values of the fragment field (nicira-ext.h, nx_ip_frag).
 	fragNo    = 0
@@ -158,6 +165,16 @@ func (m Match) protocol() string {
 	case ethTypeARP:
 		return "arp"
 	case ethTypeIPv4:
+		if hasProto {
+			switch ip.Value[0] {
+			case protoICMP:
+				return "icmp"
+			case protoTCP:
+				return "tcp"
+			case protoUDP:
+				return "udp"
+			}
+		}
 		return "ip"
 	case ethTypeIPv6:
 		if hasProto {
@@ -182,10 +199,14 @@ func (e FieldMatch) text() string {
 		return "vlan_tci=0x0000/0x1fff"
 	case e.Field == VLANVID && e.Value == U16(vlanPresent) && e.Mask == U16(vlanPresent):
 		return "vlan_tci=0x1000/0x1000"
-	case e.Field == UDPSrc || e.Field == TCPSrc:
+	case e.Field == CTState:
+		return "ct_state=" + ctStateText(uint32(e.Value.Uint(4)), uint32(e.Mask.Uint(4)))
+	case e.Field == UDPSrc || e.Field == TCPSrc || e.Field == SCTPSrc:
 		return "tp_src=" + e.number()
-	case e.Field == UDPDst || e.Field == TCPDst:
+	case e.Field == UDPDst || e.Field == TCPDst || e.Field == SCTPDst:
 		return "tp_dst=" + e.number()
+	case (e.Field == CTSrcPort || e.Field == CTDstPort) && !e.Exact():
+		return e.Field.String() + "=" + e.number()
 	case e.Field == IPFrag:
 		return "nw_frag=" + fragName(e.Value[0], e.Mask[0])
 	case e.Field == ICMPv6Type:
@@ -194,7 +215,7 @@ func (e FieldMatch) text() string {
 		return "icmp_code=" + e.Field.text(e.Value)
 	case e.Exact():
 		return e.Field.String() + "=" + e.Field.text(e.Value)
-	case size == 16:
+	case size == 16, e.Field == IPv4Src, e.Field == IPv4Dst, e.Field == ARPSPA, e.Field == ARPTPA:
 		if bits, ok := maskBits(e.Mask); ok {
 			return fmt.Sprintf("%s=%s/%d", e.Field, e.Field.text(e.Value), bits)
 		}

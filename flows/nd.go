@@ -35,7 +35,7 @@ const (
 // baseNDFlows are the parts of the ND tables that all ports share.
 func (b *builder) baseNDFlows() {
 	punt := ToGroup{b.group(groupPunt)}
-	b.groups = append(b.groups, recirculation(b.group(groupND), TableNDSource))
+	b.groups = append(b.groups, recirculation(b.group(groupND), TableNDOptions))
 
 	// Without a link-layer option the length tells that there is no other one.
 	ns, na := Match{}.ND(wire.TypeNeighborSolicit), Match{}.ND(wire.TypeNeighborAdvert)
@@ -43,7 +43,7 @@ func (b *builder) baseNDFlows() {
 	b.add(TableNDOptions, ndSubnet, RoleND, na.With(NDTLL, Value{}), exactly(ndBare, TableNDFlags)...)
 	b.flagFlows(na)
 
-	for _, t := range []uint8{TableNDSource, TableNDOptions, TableNDTarget} {
+	for _, t := range []uint8{TableNDOptions, TableNDTarget} {
 		b.add(t, ndRest, RolePunt, ns, punt)
 		b.add(t, ndRest, RolePunt, na, punt)
 		b.add(t, 0, RoleDropDefault, nil)
@@ -110,8 +110,6 @@ func (b *builder) portNDFlows(p *topology.Port) {
 	b.add(TableNDOptions, ndSource, RoleND, na.With(NDTLL, MAC(p.MAC)), append([]Action{mark}, exactly(ndOption, TableNDFlags)...)...)
 
 	for _, a := range p.Addresses {
-		b.add(TableNDSource, ndSource, RoleND, own.IPv6().Src(a),
-			LoadBits(regND, ndOwnSource|ndOnLinkSource, ndOwnSource|ndOnLinkSource), Resubmit{TableNDOptions})
 		b.forwardFlows(p, a)
 		if b.env.NDExt {
 			// An answer to one's own probe makes one give the address up (RFC 4862
@@ -143,11 +141,11 @@ func (b *builder) forwardFlows(p *topology.Port, a netip.Addr) {
 
 // answerFlow turns a solicitation for a into the advertisement its owner would
 // send. It stands for the one form a flow can answer exactly: an address of the
-// link as source, the sender's own link-layer option and nothing else. Guests
+// sender's own as source, its own link-layer option and nothing else. Guests
 // are answered for only where the question went to all; a router's addresses
 // always.
 func (b *builder) answerFlow(network uint16, a netip.Addr, o topology.Owner, multicastOnly bool) {
-	known := uint32(ndOnLinkSource | ndOwnOption | ndFull)
+	known := uint32(ndOwnSource | ndOwnOption | ndFull)
 	m := Match{}.ND(wire.TypeNeighborSolicit).On(network).With(NDTarget, Addr(a)).
 		WithMask(regND, U32(known), U32(known|ndLonger))
 	if multicastOnly {
@@ -181,17 +179,12 @@ func answerHeaders(a netip.Addr, mac wire.MAC, hopLimit uint8) []Action {
 	}
 }
 
-// networkNDFlows mark sources on the network's prefixes and answer for the
-// router's addresses.
+// networkNDFlows answer for the router's addresses, and hand over what guests
+// answer to Damselfly's own question whether they are still there.
 func (b *builder) networkNDFlows(n *topology.Network) {
-	onLink := []netip.Prefix{netip.MustParsePrefix("fe80::/64")}
-	for _, s := range n.Subnets {
-		onLink = append(onLink, s.Prefix)
-	}
-	for _, p := range onLink {
-		b.add(TableNDSource, ndSubnet, RoleND, Match{}.On(n.Key).IPv6().SrcIn(p),
-			LoadBits(regND, ndOnLinkSource, ndOnLinkSource), Resubmit{TableNDOptions})
-	}
+	asker, _ := n.Asker()
+	b.add(TableNDTarget, ndOwner, RolePunt,
+		Match{}.ND(wire.TypeNeighborAdvert).On(n.Key).Dst(asker), ToGroup{b.group(groupPunt)})
 	if n.Router == nil || !b.env.NDExt {
 		return
 	}

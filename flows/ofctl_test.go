@@ -82,6 +82,7 @@ func normal(flow string) string {
 	}
 	match = attribute.ReplaceAllString(match, "")
 	match = strings.Replace(match, "sctp6", "ipv6,nw_proto=132", 1)
+	match = strings.Replace(match, "sctp", "ip,nw_proto=132", 1)
 	fields := strings.FieldsFunc(match, func(r rune) bool { return r == ',' || r == ' ' })
 	slices.Sort(fields)
 	return table + " " + cookie + " " + strings.Join(fields, ",") + " actions=" + actions

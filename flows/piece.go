@@ -23,8 +23,8 @@ type Piece struct {
 
 // PieceID names the part of the topology a piece stands for.
 type PieceID struct {
-	kind byte // 0 for the base, n for a network, p for a port
-	key  uint16
+	kind byte // 0 for the base, n for a network, p for a port, g for a security group, r for the members of all
+	key  uint32
 }
 
 // Base reports whether it is the part that all networks and ports need.
@@ -34,15 +34,24 @@ func (id PieceID) Base() bool { return id.kind == 0 }
 func (id PieceID) In(s *topology.Snapshot) string {
 	switch id.kind {
 	case 'n':
-		if n := s.Network(id.key); n != nil {
+		if n := s.Network(uint16(id.key)); n != nil {
 			return "network " + n.Name
 		}
 		return fmt.Sprintf("the network with key %d", id.key)
 	case 'p':
-		if p := s.Port(id.key); p != nil {
+		if p := s.Port(uint16(id.key)); p != nil {
 			return "port " + p.Name
 		}
 		return fmt.Sprintf("the port with key %d", id.key)
+	case 'g':
+		for _, g := range s.Groups {
+			if g.ID == id.key {
+				return "security group " + g.Name
+			}
+		}
+		return fmt.Sprintf("the security group with id %d", id.key)
+	case 'r':
+		return "the members of security groups"
 	}
 	return "what all networks and ports need"
 }

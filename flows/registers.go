@@ -15,14 +15,25 @@ const (
 	regND = Reg3
 	// regFlags carries the R, S and O flags from an answer to its finishing table.
 	regFlags = Reg4
+	// regGroup is the security group whose rules are asked.
+	regGroup = Reg5
+	// regRemote is the class of the remote address, 0 for none: the groups it is a member of.
+	regRemote = Reg6
+	// regVerdict is what the rules said, the bits below.
+	regVerdict = Reg7
+	// regRule is the logging rule that matched last, and ruleRejected.
+	regRule = Reg0 + punt.RegRule
+	// regDrop is the role of the drop that sent a frame to be counted for its port.
+	regDrop = Reg8
+	// regDropPort is the key of the port that it counts for: its sender, or the
+	// receiver whose rules it did not pass.
+	regDropPort = Reg9
 )
 
 // Bits of regND.
 const (
 	// ndOwnSource: the IPv6 and Ethernet source are an address of the sending port.
 	ndOwnSource = 1 << 0
-	// ndOnLinkSource: the source is on a prefix of the network.
-	ndOnLinkSource = 1 << 1
 	// ndOwnOption: the link-layer option is there and holds the port's MAC.
 	ndOwnOption = 1 << 2
 	// ndNoRouter: the advertisement does not claim to be a router's, or the
@@ -36,3 +47,18 @@ const (
 	ndLongerBit = 8
 	ndFullBit   = 9
 )
+
+// Bits of regVerdict.
+const (
+	// verdictAllow: some rule allows it.
+	verdictAllow = 1 << 0
+	// verdictReject: some rule rejects it.
+	verdictReject = 1 << 1
+	// verdictLog: a rule that matched is to be told of.
+	verdictLog = 1 << 2
+	// verdictCut: the connection is marked as forbidden.
+	verdictCut = 1 << 3
+)
+
+// ruleRejected is the bit of regRule that says that the packet was rejected.
+const ruleRejected = punt.RuleRejected

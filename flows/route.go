@@ -33,6 +33,6 @@ func (b *builder) networkRouteFlows(n *topology.Network) {
 	for _, d := range n.Delegated {
 		b.add(TableRoute, routePrefix+uint16(d.Prefix.Bits()), RoleRoute, Match{}.On(n.Key).IPv6().DstIn(d.Prefix),
 			DecTTL{}, Load(EthSrc, MAC(n.Router.MAC)), Load(EthDst, MAC(d.MAC)),
-			Load(regOut, U32(uint32(d.Port))), Resubmit{TableOutput})
+			Load(regOut, U32(uint32(d.Port))), Resubmit{TableIngress})
 	}
 }

@@ -25,8 +25,9 @@ func (b *builder) serviceFlows() {
 	for _, typ := range []uint8{wire.TypeRouterSolicit, wire.TypeNeighborSolicit, wire.TypeNeighborAdvert} {
 		b.add(t, serviceDrop, RoleDropNDInvalid, Match{}.ICMPv6(typ))
 	}
+	b.add(t, serviceDrop, RoleDropMLDQuery, Match{}.ICMPv6(wire.TypeMLDQuery))
 	for _, et := range []uint16{ethTypeIPv6, ethTypeIPv4, ethTypeARP} {
-		b.add(t, serviceOther, RoleSwitch, Match{}.With(EthType, U16(et)), Resubmit{TableSwitch})
+		b.add(t, serviceOther, RoleSwitch, Match{}.With(EthType, U16(et)), Resubmit{TableEgress})
 	}
 	b.add(t, 0, RoleDropEtherType, nil)
 }
@@ -43,6 +44,13 @@ func (b *builder) portGateFlows(p *topology.Port) {
 	b.gate(p, wire.TypeRouterSolicit, punt.RS, toUs)
 	if p.Router {
 		b.gate(p, wire.TypeRouterAdvert, punt.RS, toUs)
+		// A listener query makes everybody report, and who asks from the lowest
+		// address decides for the link (RFC 9777 section 7.6.2).
+		m := Match{}.ICMPv6(wire.TypeMLDQuery).From(p.Key)
+		if p.Secured {
+			m = m.WithMask(regND, U32(ndOwnSource), U32(ndOwnSource))
+		}
+		b.add(TableServices, serviceGate, RoleGate, m, Resubmit{TableSwitch})
 	}
 }
 

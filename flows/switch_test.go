@@ -30,6 +30,8 @@ type fakeSwitch struct {
 	trace []string
 	// left are the frames that left, in the order of the trace's outs and answers.
 	left []packet
+	// states is what conntrack of a zone says of any packet; a connection that begins where there is none.
+	states map[uint32]uint32
 	// depth guards against a loop.
 	depth int
 }
@@ -59,6 +61,8 @@ func (s *fakeSwitch) table(t uint8, p *packet) {
 	switch {
 	case best == nil:
 		s.note("miss in table %d", t)
+	case t == TableDropped:
+		s.note("%s", Role(p.fields[regDrop].Uint(4)))
 	case len(best.Actions) == 0:
 		s.note("%s", best.Cookie.Role())
 	default:
@@ -110,6 +114,8 @@ func (s *fakeSwitch) actions(actions []Action, p *packet) {
 				reg |= 1 << a.Bit
 			}
 			p.fields[a.Reg] = U32(reg)
+		case Track:
+			s.track(a, *p)
 		case ThroughMeter:
 		}
 	}
@@ -141,4 +147,34 @@ func (s *fakeSwitch) output(port uint32, p *packet) {
 		s.note("out %s", portText(port))
 	}
 	s.left = append(s.left, *p)
+}
+
+// track goes on with a copy that knows its connection.
+func (s *fakeSwitch) track(a Track, p packet) {
+	zone := uint32(p.fields[a.Zone].Uint(4)) & 0xffff
+	if a.Commit {
+		s.note("commit %d", zone)
+	}
+	if a.Table == 0 {
+		return
+	}
+	state, ok := s.states[zone]
+	if !ok {
+		state = ctNew
+	}
+	p.fields[CTState] = U32(state | ctTrk)
+	proto := p.fields[IPProto]
+	p.fields[CTProto] = proto
+	p.fields[CTSrcPort], p.fields[CTDstPort] = p.fields[TCPSrc], p.fields[TCPDst]
+	switch proto[0] {
+	case protoUDP:
+		p.fields[CTSrcPort], p.fields[CTDstPort] = p.fields[UDPSrc], p.fields[UDPDst]
+	case protoSCTP:
+		p.fields[CTSrcPort], p.fields[CTDstPort] = p.fields[SCTPSrc], p.fields[SCTPDst]
+	case protoICMP:
+		p.fields[CTSrcPort], p.fields[CTDstPort] = U16(uint16(p.fields[ICMPv4Type][0])), U16(uint16(p.fields[ICMPv4Code][0]))
+	case protoICMPv6:
+		p.fields[CTSrcPort], p.fields[CTDstPort] = U16(uint16(p.fields[ICMPv6Type][0])), U16(uint16(p.fields[ICMPv6Code][0]))
+	}
+	s.table(a.Table, &p)
 }

@@ -8,10 +8,16 @@ const (
 	// TableGuard drops what no service may see: broken header chains, unknown
 	// next headers, foreign Ethernet types.
 	TableGuard = 10
+	// TableSource passes what has a source MAC of the sending port's own.
+	TableSource = 12
+	// TableSourceAddress passes what comes from an address of the sending port's own.
+	TableSourceAddress = 13
+	// TableLearn hands over packets from addresses that nobody is known to hold.
+	TableLearn = 14
+	// TableSpoofed ends what a secured port may not send, for each port by itself.
+	TableSpoofed = 15
 	// TableServices takes out what Damselfly or its flows answer.
 	TableServices = 20
-	// TableNDSource marks Neighbor Discovery from an address of the sender's own.
-	TableNDSource = 21
 	// TableNDOptions marks link-layer options of the sender's own and the
 	// frame's exact length.
 	TableNDOptions = 22
@@ -33,22 +39,57 @@ const (
 	TablePunt = 30
 	// TableAway is what happens to them while Damselfly is away.
 	TableAway = 31
+	// TableEgress sends what a filtered port sends to its rules.
+	TableEgress = 40
+	// TableEgressState finds the connection that it belongs to, and passes replies.
+	TableEgressState = 41
+	// TableEgressGroups asks the security groups of the port.
+	TableEgressGroups = 42
+	// TableEgressRemote finds the groups of the address it goes to.
+	TableEgressRemote = 43
+	// TableEgressRules matches the rules of one security group.
+	TableEgressRules = 44
+	// TableEgressVerdict does what the rules of all groups of the port came to.
+	TableEgressVerdict = 45
+	// TableReject hands what a rule rejects over to be answered.
+	TableReject = 46
+	// TableLog hands over a copy of what a logging rule decided.
+	TableLog = 47
 	// TableSwitch finds the port behind a destination MAC.
 	TableSwitch = 50
 	// TableRoute finds the next hop of what was sent to the router.
 	TableRoute = 60
+	// TableIngress sends what a filtered port is to get to its rules.
+	TableIngress = 64
+	// TableIngressState finds the connection that it belongs to, and passes replies.
+	TableIngressState = 65
+	// TableIngressGroups asks the security groups of the port.
+	TableIngressGroups = 66
+	// TableIngressRemote finds the groups of the address it comes from.
+	TableIngressRemote = 67
+	// TableIngressRules matches the rules of one security group.
+	TableIngressRules = 68
+	// TableIngressVerdict does what the rules of all groups of the port came to.
+	TableIngressVerdict = 69
 	// TableOutput delivers to a port by its key.
 	TableOutput = 70
+	// TableDropped counts by port what other tables end for all ports alike.
+	TableDropped = 80
 	// TableProbe is where the datapath's capabilities are tried out.
 	TableProbe = 253
 )
 
 // tableNames names each table we own, for plans and documents.
 var tableNames = map[uint8]string{
-	TableClassify: "classify", TableGuard: "guard", TableServices: "services", TableNDSource: "nd-source",
+	TableClassify: "classify", TableGuard: "guard", TableSource: "source", TableServices: "services",
+	TableSourceAddress: "source-address", TableLearn: "learn", TableSpoofed: "spoofed",
 	TableNDOptions: "nd-options", TableNDFlags: "nd-flags", TableNDTarget: "nd-target", TableNDReply: "nd-reply", TableEcho: "echo",
 	TableEchoReply: "echo-reply", TableDHCPv6: "dhcpv6", TablePunt: "punt", TableAway: "away", TableSwitch: "switch",
-	TableRoute: "route", TableOutput: "output", TableProbe: "probe",
+	TableEgress: "egress", TableEgressState: "egress-state", TableEgressGroups: "egress-groups", TableEgressRemote: "egress-remote", TableEgressRules: "egress-rules",
+	TableEgressVerdict: "egress-verdict", TableReject: "reject", TableLog: "log",
+	TableIngress: "ingress", TableIngressState: "ingress-state", TableIngressGroups: "ingress-groups", TableIngressRemote: "ingress-remote",
+	TableIngressRules: "ingress-rules", TableIngressVerdict: "ingress-verdict",
+	TableRoute: "route", TableOutput: "output", TableDropped: "dropped", TableProbe: "probe",
 }
 
 // TableName returns the name of a table of ours, "" for others.
@@ -67,5 +108,6 @@ const (
 // PrefixTables are the tables that match IPv6 addresses. Open vSwitch looks
 // these up by prefix, so that a megaflow keeps only the bits that decided.
 func PrefixTables() []uint8 {
-	return []uint8{TableGuard, TableServices, TableNDSource, TableNDTarget, TableEchoReply, TableDHCPv6, TableAway, TableRoute}
+	return []uint8{TableGuard, TableSourceAddress, TableServices, TableNDTarget, TableEchoReply, TableDHCPv6, TableAway,
+		TableEgressRemote, TableEgressRules, TableRoute, TableIngressRemote, TableIngressRules}
 }

@@ -29,7 +29,11 @@ var named = map[string]func() *topology.Snapshot{
 	"unbound":      func() *topology.Snapshot { return build(routerSpec(), map[string]uint32{"vm2": 0}) },
 	"dhcpv6":       func() *topology.Snapshot { return buildDHCPv6() },
 	"stateless":    func() *topology.Snapshot { return build(statelessSpec(), nil) },
+	"groups":       func() *topology.Snapshot { return build(groupsSpec(), nil) },
+	"l2-groups":    func() *topology.Snapshot { return build(l2GroupsSpec(), nil) },
 	"limits":       func() *topology.Snapshot { return build(limitsSpec(), nil) },
+	"pairs":        func() *topology.Snapshot { return build(pairsSpec(), nil) },
+	"open":         func() *topology.Snapshot { return build(openSpec(), nil) },
 }
 
 // build makes a snapshot in which objects have the keys 1, 2, ... and ports the
@@ -119,6 +123,33 @@ func limitsSpec() *topology.Spec {
 	return s
 }
 
+// pairsSpec has two guests of a VRRP pair, one a proxy for a prefix, an IPv4
+// guest with a pair of each kind and one with another's MAC alone.
+func pairsSpec() *topology.Spec {
+	s := routerSpec()
+	virtual := topology.AddressPair{Prefix: netip.MustParsePrefix("fd00:b1::50/128"), MAC: virtualMAC}
+	s.Ports[0].Pairs = []topology.AddressPair{virtual, {Prefix: netip.MustParsePrefix("fd00:b1:0:0:f::/80")}}
+	s.Ports[1].Pairs = []topology.AddressPair{virtual}
+	s.Ports = append(s.Ports,
+		topology.PortSpec{Name: "vm3", Network: "blue", MAC: mac(0x13),
+			Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.13"), netip.MustParseAddr("fd00:b1::13")},
+			Pairs: []topology.AddressPair{{Prefix: netip.MustParsePrefix("198.51.100.0/24")}, {Prefix: netip.MustParsePrefix("fd00:b1::13/128")},
+				{Prefix: netip.MustParsePrefix("192.0.2.50/32"), MAC: virtualMAC}}},
+		topology.PortSpec{Name: "vm4", Network: "blue", MAC: mac(0x14)})
+	return s
+}
+
+// virtualMAC is that of virtual router 1 (RFC 9568 section 7.3).
+var virtualMAC = wire.MAC{0, 0, 0x5e, 0, 2, 1}
+
+// openSpec is plain L2 with a guest that is not secured and one that is.
+func openSpec() *topology.Spec {
+	s := l2Spec()
+	no := false
+	s.Ports[0].PortSecurity = &no
+	return s
+}
+
 // statelessSpec has a guest that may ask nothing.
 func statelessSpec() *topology.Spec {
 	s := routerSpec()
@@ -141,6 +172,7 @@ func dhcpv6Spec() *topology.Spec {
 // buildDHCPv6 delegates two prefixes, one within the other, to vm2 and vm3.
 func buildDHCPv6() *topology.Snapshot {
 	in := input(dhcpv6Spec(), nil)
+	in.Leased = map[string][]topology.HeldAddress{"blue": {{Addr: netip.MustParseAddr("fd00:b1::ff:fe00:11"), Port: 1}}}
 	in.Delegated = map[string][]topology.DelegatedPrefix{"blue": {
 		{Prefix: netip.MustParsePrefix("2001:db8:8000:100::/56"), Port: 2, NextHop: netip.MustParseAddr("fe80::ff:fe00:12")},
 		{Prefix: netip.MustParsePrefix("2001:db8:8000:180::/57"), Port: 3, NextHop: netip.MustParseAddr("fe80::99"), MAC: mac(0x99)},
@@ -190,4 +222,63 @@ func each(t *testing.T, f func(t *testing.T, s *topology.Snapshot, env Env)) {
 			})
 		}
 	}
+}
+
+// l2GroupsSpec has a guest vm1 whose groups are none, and vm2, a router and DHCPv6
+// server that nothing binds.
+func l2GroupsSpec() *topology.Spec {
+	s := l2Spec()
+	s.Ports[0].SecurityGroups = []string{}
+	s.Ports[1].Router, s.Ports[1].PortSecurity = true, new(bool)
+	return s
+}
+
+// groupsSpec has a web server vm1, two clients in the default group, a guest vm4
+// with no group, a stateless vm5 and an unfiltered vm6.
+func groupsSpec() *topology.Spec {
+	s := routerSpec()
+	rule := func(direction topology.Direction, protocol int, more func(*topology.RuleSpec)) topology.RuleSpec {
+		r := topology.RuleSpec{Direction: direction, Protocol: protocol}
+		if more != nil {
+			more(&r)
+		}
+		return r
+	}
+	ports := func(first, last uint16) func(*topology.RuleSpec) {
+		return func(r *topology.RuleSpec) { r.Ports = &topology.PortRange{First: first, Last: last} }
+	}
+	s.Groups = []topology.SecurityGroupSpec{
+		{Name: "web", Rules: []topology.RuleSpec{
+			rule(topology.Ingress, 6, ports(80, 443)),
+			rule(topology.Ingress, 58, func(r *topology.RuleSpec) {
+				r.ICMP, r.RemoteGroup = &topology.ICMPMatch{Type: 128, HasCode: true}, "web"
+			}),
+			rule(topology.Ingress, 6, func(r *topology.RuleSpec) { ports(23, 23)(r); r.Reject, r.Log = true, true }),
+			rule(topology.Ingress, 17, func(r *topology.RuleSpec) {
+				ports(500, 600)(r)
+				r.Family, r.RemotePrefix, r.Log = topology.IPv6, netip.MustParsePrefix("fd00:b1::/64"), true
+			}),
+			rule(topology.Ingress, 1, func(r *topology.RuleSpec) {
+				r.Family, r.ICMP = topology.IPv4, &topology.ICMPMatch{Type: 8}
+			}),
+			rule(topology.Egress, 132, ports(0, 65535)),
+			rule(topology.Egress, 17, func(r *topology.RuleSpec) { r.RemotePrefix = netip.MustParsePrefix("2001:db8::/32") }),
+			rule(topology.Egress, 6, func(r *topology.RuleSpec) { r.RemoteGroup = "default" }),
+			rule(topology.Egress, 17, func(r *topology.RuleSpec) { r.RemotePrefix = netip.MustParsePrefix("192.0.2.0/24") }),
+		}},
+		{Name: "bare", Stateless: true, Rules: []topology.RuleSpec{
+			rule(topology.Ingress, 17, ports(53, 53)),
+			rule(topology.Ingress, 58, func(r *topology.RuleSpec) { r.ICMP = &topology.ICMPMatch{Type: 128} }),
+		}},
+	}
+	s.Ports = append(s.Ports,
+		topology.PortSpec{Name: "vm3", Network: "blue", MAC: mac(0x13)},
+		topology.PortSpec{Name: "vm4", Network: "blue", MAC: mac(0x14)},
+		topology.PortSpec{Name: "vm5", Network: "blue", MAC: mac(0x15)},
+		topology.PortSpec{Name: "vm6", Network: "blue", MAC: mac(0x16)})
+	for i, groups := range [][]string{{"web", "default"}, {"default"}, {"default"}, {}, {"bare"}, nil} {
+		s.Ports[i].SecurityGroups = groups
+	}
+	s.Ports[2].Router = true
+	return s
 }

@@ -18,6 +18,19 @@ func ReasonName(r pipeline.Reason) string { return reason.Name(r) }
 // Explain returns what r tells an operator, one line.
 func Explain(r pipeline.Reason) string { return reason.Explain(r) }
 
+// RFC returns the clause behind r, "" where it is a rule of Damselfly's own.
+func RFC(r pipeline.Reason) string { return reason.RFC(r) }
+
+// ExplainName is Explain by the reason's name; "" if there is no such reason.
+func ExplainName(name string) string {
+	for r := range pipeline.Reason(reason.Count) {
+		if reason.Name(r) == name {
+			return reason.Explain(r)
+		}
+	}
+	return ""
+}
+
 // panicLogInterval is the least time between two stacks in the log: a guest
 // that found a mistake must not fill the disk with it.
 const panicLogInterval = time.Minute
@@ -79,15 +92,23 @@ func NewDecider(v Services, log *slog.Logger) *Decider {
 // Decide is Services.Decide, and a panic ends in pipeline.Panicked for its frame
 // alone.
 func (d *Decider) Decide(s *topology.Snapshot, now time.Time, c dhcpv6.Changes, f *pipeline.Frame, r *pipeline.Replies) (why pipeline.Reason) {
-	made := len(r.List())
-	defer func() {
-		if fault := recover(); fault != nil {
-			r.Undo(made)
-			why = pipeline.Panicked
-			d.panics.report(fault, f, now)
-		}
-	}()
+	defer d.rescue(now, f, r, len(r.List()), &why)
 	return d.services.Decide(s, now, c, f, r)
+}
+
+// DecideAddress is Services.DecideAddress, panics kept to their frame too.
+func (d *Decider) DecideAddress(s *topology.Snapshot, now time.Time, f *pipeline.Frame, r *pipeline.Replies) (why pipeline.Reason) {
+	defer d.rescue(now, f, r, len(r.List()), &why)
+	return d.services.DecideAddress(s, now, f, r)
+}
+
+// rescue is deferred: it takes back what a panic left of its frame's replies.
+func (d *Decider) rescue(now time.Time, f *pipeline.Frame, r *pipeline.Replies, made int, why *pipeline.Reason) {
+	if fault := recover(); fault != nil {
+		r.Undo(made)
+		*why = pipeline.Panicked
+		d.panics.report(fault, f, now)
+	}
 }
 
 // panics logs recovered panics of all workers.

@@ -5,10 +5,12 @@ import (
 
 	"damselfly/handlers/dhcpv6"
 	"damselfly/handlers/icmpv6"
+	"damselfly/handlers/learn"
 	"damselfly/handlers/nd"
 	"damselfly/handlers/packet"
 	"damselfly/handlers/ra"
 	"damselfly/handlers/reason"
+	"damselfly/internal/punt"
 	"damselfly/internal/topology"
 	"damselfly/internal/wire"
 	"damselfly/pipeline"
@@ -19,6 +21,11 @@ import (
 type Services struct {
 	// DHCPv6 is nil where it is not served.
 	DHCPv6 *dhcpv6.Server
+	// Matched is told of what logging rules decided; nil for nobody. It must not
+	// wait, and keeps nothing of the frame.
+	Matched func(Match)
+	// Learn is nil where no addresses are learned.
+	Learn *learn.Lane
 }
 
 // Dispatch is Services.Dispatch without any service.
@@ -30,35 +37,98 @@ func Dispatch(s *topology.Snapshot, now time.Time, f *pipeline.Frame, r *pipelin
 // Dispatch decides one frame at a time now in the topology s: it adds the
 // replies to r and returns the frame's reason. It keeps nothing of the frame,
 // but a copy if it hands it over. What is in the frame decides, never its punt
-// class.
+// class, but for two classes that a frame's content does not show: what a rule of
+// a security group rejects, and copies of what a rule logs.
 func (v *Services) Dispatch(s *topology.Snapshot, now time.Time, f *pipeline.Frame, r *pipeline.Replies) pipeline.Reason {
 	var p packet.Packet
+	if punt.Class(f.Class) == punt.Log {
+		return v.log(s, f, &p)
+	}
 	if why := open(s, now, f, &p); why != 0 {
 		return why
 	}
-	switch p.Protocol {
-	case wire.ProtocolICMPv6:
-		return icmp(&p, r)
-	case wire.ProtocolUDP:
-		if v.DHCPv6 != nil && dhcpv6.Concerns(&p) {
-			return v.DHCPv6.Handle(&p, r)
+	if punt.Class(f.Class) == punt.Error {
+		return icmpv6.Reject(&p, r)
+	}
+	return v.dispatch(&p, r)
+}
+
+// dispatch decides a frame that is cut.
+func (v *Services) dispatch(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
+	if p.Protocol == wire.ProtocolICMPv6 {
+		switch p.ICMPv6().Type() {
+		case wire.TypeNeighborSolicit:
+			return nd.Solicit(p, v.Learn, r)
+		case wire.TypeNeighborAdvert:
+			return nd.Advertise(p, v.Learn, r)
 		}
 	}
-	return reason.NotOurs
+	why := v.others(p, r)
+	if why == reason.Learning {
+		why = v.learn(p)
+	}
+	return why
+}
+
+// learn has the source of a packet learned that nobody is known to hold. The
+// packet itself ends with that, also where the port holds it by now: by which
+// flow it would have gone on is not known here.
+func (v *Services) learn(p *packet.Packet) pipeline.Reason {
+	if why := v.Learn.Source(p); why != 0 {
+		return why
+	}
+	return reason.Learning
+}
+
+// others decides all but what neighbours say of each other.
+func (v *Services) others(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
+	switch p.Protocol {
+	case wire.ProtocolICMPv6:
+		return icmp(p, r)
+	case wire.ProtocolUDP:
+		if v.DHCPv6 != nil && dhcpv6.Concerns(p) {
+			return v.DHCPv6.Handle(p, r)
+		}
+	}
+	return stranger(p, reason.NotOurs)
+}
+
+// stranger is why a packet that nothing here answers was handed over: for its
+// source, or for otherwise.
+func stranger(p *packet.Packet, otherwise pipeline.Reason) pipeline.Reason {
+	if why := p.Honest(wire.MAC{}, false); why != 0 {
+		return why
+	}
+	return otherwise
 }
 
 // Decide decides one frame that Dispatch handed over, within the transaction c,
 // at a time now in the topology s, which may be newer than the one that it was
-// handed over in. Its replies may leave once c is committed.
+// handed over in. Its replies may leave once c is committed. What changes no
+// lease it leaves alone and returns 0: that is for DecideAddress.
 func (v *Services) Decide(s *topology.Snapshot, now time.Time, c dhcpv6.Changes, f *pipeline.Frame, r *pipeline.Replies) pipeline.Reason {
 	var p packet.Packet
 	if why := open(s, now, f, &p); why != 0 {
 		return why
 	}
 	if v.DHCPv6 == nil || p.Protocol != wire.ProtocolUDP || !dhcpv6.Concerns(&p) {
-		return reason.NotOurs
+		return 0
 	}
-	return v.DHCPv6.Decide(&p, c, r)
+	why := v.DHCPv6.Decide(&p, c, r)
+	if why == reason.Learning {
+		why = v.learn(&p)
+	}
+	return why
+}
+
+// DecideAddress decides one frame that Dispatch handed over because of an address
+// in it that nobody was known to hold, as Decide does.
+func (v *Services) DecideAddress(s *topology.Snapshot, now time.Time, f *pipeline.Frame, r *pipeline.Replies) pipeline.Reason {
+	var p packet.Packet
+	if why := open(s, now, f, &p); why != 0 {
+		return why
+	}
+	return v.dispatch(&p, r)
 }
 
 // open finds the frame's place and cuts it into p; 0, or the reason why it cannot.
@@ -73,13 +143,9 @@ func open(s *topology.Snapshot, now time.Time, f *pipeline.Frame, p *packet.Pack
 	return 0
 }
 
-// icmp decides an ICMPv6 message by its type.
+// icmp decides the other ICMPv6 messages by their type.
 func icmp(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	switch p.ICMPv6().Type() {
-	case wire.TypeNeighborSolicit:
-		return nd.Solicit(p, r)
-	case wire.TypeNeighborAdvert:
-		return nd.Advertise(p, r)
 	case wire.TypeRouterSolicit:
 		return ra.Solicit(p, r)
 	case wire.TypeRouterAdvert:
@@ -89,7 +155,7 @@ func icmp(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	case wire.TypeEchoRequest:
 		return icmpv6.Echo(p, r)
 	}
-	return reason.NotHandled
+	return stranger(p, reason.NotHandled)
 }
 
 // locate finds the frame's port and network. A frame may have been punted by

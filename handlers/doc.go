@@ -8,6 +8,7 @@
 //	packet/       what a protocol gets to see, and the checks of a sender that all share
 //	reason/       every outcome with its name and what it tells an operator
 //	nd/           Neighbor Solicitation and Advertisement, Redirect (RFC 4861 sections 7 and 8)
+//	learn/        addresses that nobody configured: who may use one (RFC 6620)
 //	ra/           Router Solicitation and Advertisement (RFC 4861 section 6)
 //	icmpv6/       echo (RFC 4443 section 4)
 //	dhcpv6/       the DHCPv6 server, and a relay (RFC 9915)

@@ -30,6 +30,12 @@ func TestEcho(t *testing.T) {
 		in.Spec.Networks[0].Subnets = append(in.Spec.Networks[0].Subnets, topology.SubnetSpec{Prefix: netip.MustParsePrefix("fd00:b2::/64")})
 	})
 	bare := newWorld(t, noRouter)
+	// Only who is not bound to its addresses gets here from another prefix.
+	open := newWorld(t, func(in *topology.Input) {
+		no := false
+		in.Spec.Ports[0].PortSecurity = &no
+		in.Spec.Networks[0].Subnets = append(in.Spec.Networks[0].Subnets, topology.SubnetSpec{Prefix: netip.MustParsePrefix("fd00:b2::/64")})
+	})
 	a, r := &w.Asker, &w.Router
 	other := netip.MustParseAddr("fd00:b2::5")
 	all, routers := wire.AllNodes, wire.AllRouters
@@ -48,8 +54,10 @@ func TestEcho(t *testing.T) {
 		{"full frame", w, ping(a, r.MAC, a.Global, r.Global, 1452), reason.Answered, r.Global},
 		{"all nodes, link-local source", w, ping(a, wire.AllNodesMAC, a.LinkLocal, all, 8), reason.Answered, r.LinkLocal},
 		{"all nodes, global source", w, ping(a, wire.AllNodesMAC, a.Global, all, 8), reason.Answered, r.Global},
-		{"all routers, second prefix", w, ping(a, wire.AllRoutersMAC, other, routers, 8), reason.Answered, netip.MustParseAddr("fd00:b2::1")},
-		{"all nodes, source off the link", w, ping(a, wire.AllNodesMAC, netip.MustParseAddr("2001:db8::1"), all, 8), reason.Answered, r.LinkLocal},
+		{"all routers, second prefix", open, ping(a, wire.AllRoutersMAC, other, routers, 8), reason.Answered, netip.MustParseAddr("fd00:b2::1")},
+		{"all nodes, source off the link", open, ping(a, wire.AllNodesMAC, netip.MustParseAddr("2001:db8::1"), all, 8), reason.Answered, r.LinkLocal},
+		{"from an address that nobody is known to hold", w, ping(a, wire.AllRoutersMAC, other, routers, 8), reason.Learning, netip.Addr{}},
+		{"from off the link", w, ping(a, wire.AllNodesMAC, netip.MustParseAddr("2001:db8::1"), all, 8), reason.ForgedSource, netip.Addr{}},
 		{"atomic fragment", w, ping(a, r.MAC, a.Global, r.Global, 8).With(func(m *fixtures.Message) {
 			m.First, m.Chain = layers.IPProtocolIPv6Fragment, []byte{58, 7: 0}
 		}), reason.Answered, r.Global},

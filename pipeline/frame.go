@@ -16,6 +16,8 @@ type Frame struct {
 	// Class is the punt class the switch gave it; limits and counters go by it.
 	// One that the counters do not have is taken as 0, no class.
 	Class uint8
+	// Note is what the switch says of it beside that; its meaning is the class's.
+	Note uint32
 }
 
 // Reason is how a frame ended. The numbers below FirstReason are the pipeline's

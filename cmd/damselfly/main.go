@@ -17,13 +17,14 @@ import (
 
 // cli is the command line. Every command has a file of its own.
 type cli struct {
-	Run    runCmd    `cmd:"" help:"Serve a bridge until SIGINT or SIGTERM."`
-	Check  checkCmd  `cmd:"" help:"Validate a configuration; exit 1 and the place of each mistake if there are any."`
-	Plan   planCmd   `cmd:"" help:"Show the flow changes that a run would make."`
-	Replay replayCmd `cmd:"" help:"Put the frames of a capture through the same code, one verdict a frame."`
-	Status statusCmd `cmd:"" help:"Show the state of a running damselfly."`
-	Leases leasesCmd `cmd:"" help:"List the DHCPv6 leases of a running damselfly, or release some."`
-	Clear  clearCmd  `cmd:"" help:"Remove everything of Damselfly's from a bridge, undoing a take-over."`
+	Run     runCmd     `cmd:"" help:"Serve a bridge until SIGINT or SIGTERM."`
+	Check   checkCmd   `cmd:"" help:"Validate a configuration; exit 1 and the place of each mistake if there are any."`
+	Plan    planCmd    `cmd:"" help:"Show the flow changes that a run would make."`
+	Replay  replayCmd  `cmd:"" help:"Put the frames of a capture through the same code, one verdict a frame."`
+	Explain explainCmd `cmd:"" help:"Say in sentences what becomes of a frame from a port: which rule, RFC and line of the configuration decide."`
+	Status  statusCmd  `cmd:"" help:"Show the state of a running damselfly."`
+	Leases  leasesCmd  `cmd:"" help:"List the DHCPv6 leases of a running damselfly, or release some."`
+	Clear   clearCmd   `cmd:"" help:"Remove everything of Damselfly's from a bridge, undoing a take-over."`
 
 	JSON     bool   `help:"Print JSON instead of text."`
 	LogLevel string `help:"Least level that is logged: ${enum}." enum:"debug,info,warn,error" default:"info"`

@@ -41,7 +41,7 @@ func TestRun(t *testing.T) {
 		out  []string // in what was printed
 		err  []string // in what was complained of
 	}{
-		{"help", []string{"--help"}, 0, []string{"run", "check", "plan", "replay", "status", "leases", "clear", "--json", "--log-level"}, nil},
+		{"help", []string{"--help"}, 0, []string{"run", "check", "plan", "replay", "explain", "status", "leases", "clear", "--json", "--log-level"}, nil},
 		{"a command's help", []string{"run", "--help"}, 0, []string{"--take-over", "--capture", "--ovsdb"}, nil},
 		{"nothing", nil, 2, nil, []string{"damselfly: ", "--help"}},
 		{"no such command", []string{"walk"}, 2, nil, []string{"walk", "--help"}},
@@ -57,6 +57,11 @@ func TestRun(t *testing.T) {
 		{"no such database form", []string{"plan", "-c", good, "--ovsdb", "ftp:x"}, 1, nil, []string{"ftp:x"}},
 		{"replay nothing", []string{"replay", "-c", good, gone, gone}, 1, nil, []string{gone}},
 		{"replay no capture", []string{"replay", "-c", good, good, filepath.Join(t.TempDir(), "out")}, 1, nil, []string{good}},
+		{"explain mistakes", []string{"explain", "-c", bad, "--port", "vm1", "00"}, 1, nil, []string{bad + ":2:"}},
+		{"explain without a port", []string{"explain", "-c", good, "00"}, 2, nil, []string{"--port", "--help"}},
+		{"explain no frame", []string{"explain", "-c", good, "--port", "vm1", "walk"}, 1, nil, []string{"walk is no file", "hexadecimal"}},
+		{"explain half a frame", []string{"explain", "-c", good, "--port", "vm1", "33 33", "00:00"}, 1, nil, []string{"4 octets", "tcpdump -xx"}},
+		{"explain no capture", []string{"explain", "-c", good, "--port", "vm1", good}, 1, nil, []string{good, "no pcap or pcapng capture"}},
 		{"status of nobody", []string{"status", "--api", "127.0.0.1:1"}, 1, nil, []string{"no damselfly answers at 127.0.0.1:1"}},
 		{"leases of nobody", []string{"leases", "--api", "127.0.0.1:1"}, 1, nil, []string{"no damselfly answers at 127.0.0.1:1"}},
 		{"release all", []string{"leases", "-c", good, "--release"}, 1, nil, []string{"--release", "--port"}},

@@ -150,7 +150,13 @@ func TestReconfigure(t *testing.T) {
 
 func TestRegistration(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	// Where ports are bound to their addresses, few of these get this far.
+	w := newWorld(t, func(s *topology.Spec) {
+		for i := range s.Ports {
+			no := false
+			s.Ports[i].PortSecurity = &no
+		}
+	})
 	from := func(port, a string, m []byte) string {
 		d := of(port, m)
 		d.src = netip.MustParseAddr(a)

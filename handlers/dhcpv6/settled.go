@@ -133,7 +133,7 @@ func (x *exchange) pooled(s *topology.Subnet, a netip.Addr) bool {
 	if !in {
 		return false
 	}
-	if o, ok := x.n.Owner(a); ok && !x.p.Owns(o) {
+	if o, ok := x.n.Configured(a); ok && !x.p.Owns(o) {
 		return false
 	}
 	// Not if it is the client's own either: Choose knows.

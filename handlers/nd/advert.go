@@ -1,6 +1,7 @@
 package nd
 
 import (
+	"damselfly/handlers/learn"
 	"damselfly/handlers/packet"
 	"damselfly/handlers/reason"
 	"damselfly/internal/wire"
@@ -9,8 +10,8 @@ import (
 
 // Advertise handles a guest's Neighbor Advertisement: it re-sends it if the
 // guest may say so, unicast ones to their destination, else drops it (RFC 4861
-// section 7.1.2).
-func Advertise(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
+// section 7.1.2). What it tells of addresses that nobody configured, l learns.
+func Advertise(p *packet.Packet, l *learn.Lane, r *pipeline.Replies) pipeline.Reason {
 	na, fault := wire.CheckNeighborAdvert(&p.Packet)
 	switch {
 	case fault != wire.FaultNone:
@@ -20,10 +21,12 @@ func Advertise(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	case p.IPv6.SourceUnspecified():
 		return reason.OfFault(wire.FaultUnspecifiedSource)
 	}
-	if why := p.Honest(na.TargetLinkLayer()); why != 0 {
+	why := p.Honest(na.TargetLinkLayer())
+	if why != 0 && why != reason.Learning {
 		return why
 	}
-	if owner, known := p.Network.Owner(na.Target()); known && !p.Owns(owner) {
+	claim := p.Claim(na.Target())
+	if claim == packet.Foreign {
 		return reason.ForgedTarget
 	}
 	// The R flag marks the neighbour a router in the cache of who hears it; a
@@ -32,7 +35,14 @@ func Advertise(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	if na.Flags()&wire.FlagRouter != 0 && !p.Port.Router {
 		return reason.ForgedRouterFlag
 	}
-	return p.Relay(r)
+	// Who hears it would believe it before the address's holder could object.
+	if ends := l.Advertise(p, na.Target(), claim); ends != 0 {
+		return ends
+	}
+	if why != 0 {
+		why = l.Source(p)
+	}
+	return relay(p, why, r)
 }
 
 // Redirect handles a guest's Redirect: it would steer the traffic of others, and

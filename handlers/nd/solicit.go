@@ -5,14 +5,16 @@
 //	solicit.go   Neighbor Solicitation: answered for whom the snapshot knows, re-sent for whom it does not
 //	advert.go    Neighbor Advertisement and Redirect of guests: re-sent or dropped
 //
-// What the snapshot knows it vouches for, so guests need not ask each other;
-// what it does not know, such as addresses a guest made up (RFC 8981), is left
-// to the guests: the message is validated and re-sent unchanged.
+// What the snapshot knows it vouches for, so guests need not ask each other. A
+// question for what it does not know, such as an address that a guest made up
+// (RFC 8981), or for what several guests share, is left to the guests: it is
+// validated and re-sent unchanged. A secured guest speaks of its own alone.
 package nd
 
 import (
 	"net/netip"
 
+	"damselfly/handlers/learn"
 	"damselfly/handlers/packet"
 	"damselfly/handlers/reason"
 	"damselfly/internal/topology"
@@ -21,23 +23,44 @@ import (
 )
 
 // Solicit handles a Neighbor Solicitation: it answers it for the owner of the
-// target, re-sends it, or drops it (RFC 4861 sections 7.1.1 and 7.2.4).
-func Solicit(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
+// target, re-sends it, or drops it (RFC 4861 sections 7.1.1 and 7.2.4). What it
+// tells of addresses that nobody configured, l learns.
+func Solicit(p *packet.Packet, l *learn.Lane, r *pipeline.Replies) pipeline.Reason {
 	ns, fault := wire.CheckNeighborSolicit(&p.Packet)
 	if fault != wire.FaultNone {
 		return reason.OfFault(fault)
 	}
-	if why := p.Honest(ns.SourceLinkLayer()); why != 0 {
+	why := p.Honest(ns.SourceLinkLayer())
+	if why == reason.Learning {
+		why = l.Source(p)
+	}
+	if why != 0 && why != reason.Learning {
 		return why
 	}
 	target := ns.Target()
-	owner, known := p.Network.Owner(target)
+	owner, several, known := p.Holder(target)
+	if p.IPv6.SourceUnspecified() && !several {
+		if owner, known, why = l.Probe(p, target, owner, known); why != 0 {
+			return why
+		}
+	}
 	switch {
 	case !known:
-		return p.Relay(r)
+		return relay(p, why, r)
+	// Only those that share it know who has it now. Whoever is none of them may
+	// not take it.
+	case several && p.IPv6.SourceUnspecified() && p.Claim(target) == packet.Foreign:
+		advertise(p, r, owner, target)
+		return reason.Defended
+	case several:
+		return relay(p, why, r)
 	// A host that hears of its own tentative address from others must give it
 	// up (RFC 4862 section 5.4.4), and nobody else has the address: so neither
-	// an answer nor the question goes out.
+	// an answer nor the question goes out. Of an address that it was leased, or
+	// that was learned, that is not certain: where a port is not secured somebody
+	// may use it, and the probe is how that comes out (RFC 9915 section 18.2.10.1).
+	case p.Owns(owner) && owner.Held && p.IPv6.SourceUnspecified():
+		return p.Relay(r)
 	case p.Owns(owner):
 		return reason.OwnAddress
 	// Also for a guest that is away: it comes back with its address.
@@ -55,9 +78,18 @@ func Solicit(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	// A unicast solicitation asks whether the neighbour is alive (RFC 4861
 	// section 7.3.1), which only the guest itself can tell.
 	case p.Ethernet.Destination() == owner.MAC:
-		return p.Relay(r)
+		return relay(p, why, r)
 	}
 	return reason.Misdirected
+}
+
+// relay re-sends p to other guests unless its source is still being learned:
+// what they would keep of it, its sender may turn out not to hold.
+func relay(p *packet.Packet, learning pipeline.Reason, r *pipeline.Replies) pipeline.Reason {
+	if learning != 0 {
+		return learning
+	}
+	return p.Relay(r)
 }
 
 // advertise answers p on behalf of target's owner out of the port that asked.

@@ -28,20 +28,22 @@ type Packet struct {
 }
 
 // Honest checks that the sender is who it says: the Ethernet source and a
-// link-layer address option, if linked, are the port's MAC, and the IPv6
-// source is not known to be someone else's. It returns 0 or the reason to drop
-// the packet. What hosts learn from Neighbor Discovery is only as true as this
-// check, since the protocol has none (RFC 3756 section 4.1).
+// link-layer address option, if linked, are the port's MAC or that of one of
+// its pairs, and the IPv6 source is the port's. It returns 0 or the reason to
+// drop the packet. What hosts learn from Neighbor Discovery is only as true as
+// this check, since the protocol has none (RFC 3756 section 4.1). It follows
+// the rules of the flows of the source tables, which stand before it.
 //
-// Behind a port with Unknown any MAC may live, so there only the IPv6 source is
-// checked. A source that the snapshot does not know passes: guests make
-// addresses of their own (RFC 8981, RFC 7217).
+// A source that nobody is known to hold is reason.Learning where guests make
+// addresses of their own (RFC 8981, RFC 7217): it has to be learned first.
+// Behind a port that is not secured any MAC may live, and any source but those
+// that the snapshot knows to be someone else's.
 func (p *Packet) Honest(option wire.MAC, linked bool) pipeline.Reason {
-	if !p.Port.Unknown {
-		if p.Ethernet.Source() != p.Port.MAC {
+	if p.Port.Secured {
+		if !p.Port.HasMAC(p.Ethernet.Source()) {
 			return reason.ForgedMAC
 		}
-		if linked && option != p.Port.MAC {
+		if linked && !p.Port.HasMAC(option) {
 			return reason.ForgedLinkLayer
 		}
 	}
@@ -54,10 +56,16 @@ func (p *Packet) Honest(option wire.MAC, linked bool) pipeline.Reason {
 	if slices.Contains(p.Port.Addresses, source) {
 		return 0
 	}
-	if owner, ok := p.Network.Owner(source); ok && !p.Owns(owner) {
-		return reason.ForgedSource
+	switch p.Claim(source) {
+	case Own:
+		return 0
+	case Unheld:
+		if p.Port.Secured {
+			return reason.Learning
+		}
+		return 0
 	}
-	return 0
+	return reason.ForgedSource
 }
 
 // Owns reports whether owner is the port that the packet came in by.

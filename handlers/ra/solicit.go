@@ -23,11 +23,15 @@ func Solicit(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	if fault != wire.FaultNone {
 		return reason.OfFault(fault)
 	}
-	if why := p.Honest(rs.SourceLinkLayer()); why != 0 {
-		return why
-	}
+	why := p.Honest(rs.SourceLinkLayer())
 	n := p.Network
-	if !advertised(n) {
+	switch {
+	// A host that is still probing its address may ask from it already (RFC 4429
+	// section 3.2). The answer leaves by its port alone, so it takes the address from nobody.
+	case why == reason.Learning && advertised(n):
+	case why != 0:
+		return why
+	case !advertised(n):
 		return p.Relay(r)
 	}
 	if !p.IPv6.DestinationMulticast() {

@@ -5,6 +5,7 @@
 //	reason.go   the reasons of decisions: answered, re-sent, or a rule about who may say what
 //	fault.go    the reasons of malformed frames, one for each wire.Fault
 //	dhcpv6.go   the reasons of malformed DHCPv6, one for each dhcpv6.Fault
+//	clause.go   the RFC behind each of them
 //
 // The numbers live only in this process; the names are stable: operators graph them.
 package reason
@@ -43,20 +44,35 @@ const (
 	// TargetUnbound: the address asked about is known, but its guest is not there.
 	TargetUnbound
 
-	// ForgedMAC: the Ethernet source is not the port's MAC.
+	// ForgedMAC: the Ethernet source is neither the port's MAC nor that of one of its pairs.
 	ForgedMAC
-	// ForgedLinkLayer: the link-layer address option is not the port's MAC.
+	// ForgedLinkLayer: the link-layer address option is neither the port's MAC nor that of one of its pairs.
 	ForgedLinkLayer
-	// ForgedSource: the IPv6 source belongs to another port or to the router.
+	// ForgedSource: the IPv6 source is another's, or none that the port may have.
 	ForgedSource
-	// ForgedTarget: an advertisement for an address of another port or of the router.
+	// ForgedTarget: an advertisement for an address of another, or for none that the port may have.
 	ForgedTarget
+	// Learning: the address is nobody's yet, and has to be the port's before it may be used (RFC 6620 section 3.2.2).
+	Learning
 	// ForgedRouterFlag: an advertisement with the R flag from a guest that is no router.
 	ForgedRouterFlag
 	// GuestRA: a Router Advertisement from a port that may not send one (RFC 6105 section 1).
 	GuestRA
 	// GuestRedirect: a Redirect from a guest (RFC 4861 section 8.1).
 	GuestRedirect
+
+	// Rejected: a rule of a security group rejects it, and the sender was told.
+	Rejected
+	// NoErrorDue: a rule rejects it, and no error may be sent about it (RFC 4443 section 2.4 (e)).
+	NoErrorDue
+	// Logged: a copy of what a logging rule decided; the packet itself went on or ended in the switch.
+	Logged
+	// StillThere: a guest answered that it still holds a learned address (RFC 6620 section 3.2.3).
+	StillThere
+	// TooManyAddresses: the port holds as many learned addresses as it may (RFC 6620 section 4.1).
+	TooManyAddresses
+	// AddressConflict: a guest uses an address that another just came to hold.
+	AddressConflict
 
 	// SlowLaneFull: there was no place to wait in, or the port had all of its own.
 	SlowLaneFull
@@ -113,16 +129,24 @@ var entries = [firstFault]entry{
 	OwnAddress:    {"own-address", "a guest asked about its own address, which nobody else has: silence is the right answer"},
 	TargetUnbound: {"target-unbound", "the address belongs to a port whose interface is not on the switch"},
 
-	ForgedMAC:        {"forged-mac", "the Ethernet source is not the port's `mac`; a port that bridges other hosts needs `unknown: true`"},
-	ForgedLinkLayer:  {"forged-link-layer", "a link-layer address option names another MAC than the port's"},
-	ForgedSource:     {"forged-source", "the source address belongs to another port or to the router"},
-	ForgedTarget:     {"forged-target", "a guest advertised an address of another port or of the router"},
+	ForgedMAC:        {"forged-mac", "the Ethernet source is neither the port's `mac` nor that of one of its `allowed_address_pairs`; a port that bridges other hosts needs `unknown: true`"},
+	ForgedLinkLayer:  {"forged-link-layer", "a link-layer address option names a MAC that is neither the port's nor that of one of its `allowed_address_pairs`"},
+	ForgedSource:     {"forged-source", "the source address is another's, or on no prefix where guests make their own; what the port may use beside its own goes into its `allowed_address_pairs`"},
+	ForgedTarget:     {"forged-target", "a guest advertised an address that is another's, or on no prefix where guests make their own; what it answers for goes into its `allowed_address_pairs`"},
+	Learning:         {"learning", "from or for an address that nobody is known to hold: the others are asked for a moment, then it is the port's; guests try again by themselves"},
 	ForgedRouterFlag: {"forged-router-flag", "a guest advertised itself as a router; if it is one, its port needs `router: true`"},
 	GuestRA:          {"guest-ra", "a Router Advertisement from a guest; only a port with `router: true` on a network that Damselfly does not advertise may send one"},
 	GuestRedirect:    {"guest-redirect", "a Redirect from a guest"},
 
-	HandedOver:   {"handed-over", "waits for a lease to be written; the slow lane counts its end"},
-	SlowLaneFull: {"slow-lane-full", "more lease requests wait than are kept, or more of this port than its share; clients try again by themselves"},
+	Rejected:         {"rejected", "a rule of a security group rejects it; the sender was told by an ICMPv6 error or a TCP reset"},
+	NoErrorDue:       {"no-error-due", "a rule of a security group rejects it, but no error may be sent about such a packet"},
+	Logged:           {"logged", "a copy of a packet that a logging rule of a security group decided; see the log"},
+	StillThere:       {"still-there", "a guest that was asked still uses an address learned from it"},
+	TooManyAddresses: {"too-many-addresses", "the port holds as many learned addresses as `limits` allow under `addresses`; one that it uses no more is found out and given up"},
+	AddressConflict:  {"address-conflict", "the address was just learned from another port; the log names both"},
+
+	HandedOver:   {"handed-over", "waits for a lease to be written or an address to be learned; the slow lane counts its end"},
+	SlowLaneFull: {"slow-lane-full", "more requests wait than are kept, or more of this port than its share; guests try again by themselves"},
 	NotDurable:   {"not-durable", "the lease could not be written to `state`, so it was not given; look at the disk"},
 
 	DHCPv6NotServed:         {"dhcpv6-not-served", "no subnet of the network has a DHCPv6 `mode`, and nothing is delegated"},
@@ -165,5 +189,11 @@ func Explain(r pipeline.Reason) string {
 
 // Replies reports whether frames that end so had something sent because of them.
 func Replies(r pipeline.Reason) bool {
-	return r == Answered || r == Defended || r == Relayed
+	return r == Answered || r == Defended || r == Relayed || r == Rejected
+}
+
+// Drops reports whether frames that end so were ended here, with nothing sent and
+// nobody else to decide.
+func Drops(r pipeline.Reason) bool {
+	return r != pipeline.Unset && r != HandedOver && r != DHCPv6Forwarded && !Replies(r)
 }

@@ -71,3 +71,46 @@ func TestEveryDHCPv6FaultHasItsReason(t *testing.T) {
 		}
 	}
 }
+
+// TestClauses: what an RFC has a frame end for is named by section, and every
+// malformed frame that one forbids says which.
+func TestClauses(t *testing.T) {
+	t.Parallel()
+	form := regexp.MustCompile(`^RFC [0-9]{3,5} section [0-9]+(\.[0-9]+)*$`)
+	named := 0
+	for i := range Count {
+		rfc := RFC(pipeline.Reason(i))
+		if rfc != "" && !form.MatchString(rfc) {
+			t.Errorf("%s: %q does not name a section of an RFC", Name(pipeline.Reason(i)), rfc)
+		}
+		if rfc != "" {
+			named++
+		}
+	}
+	if named < 60 {
+		t.Errorf("only %d of %d reasons name an RFC", named, Count)
+	}
+	for f, want := range map[wire.Fault]string{
+		wire.FaultHopLimit: "RFC 4861 section 7.1.1", wire.FaultFragment: "RFC 6980 section 5", wire.FaultChainTruncated: "RFC 7112 section 5",
+	} {
+		if got := RFC(OfFault(f)); got != want {
+			t.Errorf("%s: got %q, want %q", f, got, want)
+		}
+	}
+	if got := RFC(pipeline.Reason(Count)); got != "" {
+		t.Errorf("behind the last reason: got %q, want none", got)
+	}
+}
+
+// TestDrops: what was sent on or waits was not dropped.
+func TestDrops(t *testing.T) {
+	t.Parallel()
+	for r, want := range map[pipeline.Reason]bool{
+		Answered: false, Defended: false, Relayed: false, HandedOver: false, DHCPv6Forwarded: false, pipeline.Unset: false,
+		GuestRA: true, OwnAddress: true, pipeline.OverLimit: true, OfFault(wire.FaultChecksum): true,
+	} {
+		if got := Drops(r); got != want {
+			t.Errorf("%s: %v, want %v", Name(r), got, want)
+		}
+	}
+}

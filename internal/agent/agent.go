@@ -43,19 +43,22 @@ type Options struct {
 // Agent serves one bridge. Fields without a comment are set before anything
 // runs and never again.
 type Agent struct {
-	o      Options
-	log    *slog.Logger
-	store  *store.Store
-	db     *ovsdb.Client
-	lock   *bridge.Lock
-	ids    bridge.IDs
-	stats  *pipeline.Stats
-	lanes  []*openflow.Lane
-	memory *timers.Memory
-	owner  *timers.Owner
-	tap    *capture.Tap
-	leases *leases
-	relay  uplink
+	o       Options
+	log     *slog.Logger
+	store   *store.Store
+	db      *ovsdb.Client
+	lock    *bridge.Lock
+	ids     bridge.IDs
+	stats   *pipeline.Stats
+	lanes   []*openflow.Lane
+	memory  *timers.Memory
+	owner   *timers.Owner
+	tap     *capture.Tap
+	leases  *leases
+	drops   *drops
+	tracked *connections
+	rules   *ruleLog
+	relay   uplink
 
 	// ring holds one token while an input may have changed.
 	ring chan struct{}
@@ -96,6 +99,7 @@ func Run(ctx context.Context, o Options) error {
 		o: o, log: o.Log, config: cfg, started: cfg, ring: make(chan struct{}, 1), hup: make(chan os.Signal, 1),
 		ids:   bridge.IDs{FirstGroup: cfg.IDs.Groups, FirstMeter: cfg.IDs.Meters},
 		stats: pipeline.NewStats(punt.Lanes+1, int(punt.Classes), reason.Count),
+		drops: newDrops(),
 	}
 	defer a.listenForHUP()()
 	if a.store, err = store.Open(cfg.State, a.log); err != nil {
@@ -140,6 +144,7 @@ func (a *Agent) serve(ctx context.Context, view ovsdb.View) error {
 		Sink: sink{a}, Said: a.said, Log: a.log,
 		Compose: ra.Multicast,
 	})
+	a.tracked, a.rules = newConnections(a, view.RunDir), newRuleLog(a)
 	if a.leases, err = a.openLeases(); err != nil {
 		return err
 	}
@@ -198,6 +203,8 @@ func (a *Agent) startParts(ctx context.Context, target string, api, control *api
 		"database watch":    a.watchDatabase,
 		"lease watch":       a.watchLeases,
 		"reconfiguring":     a.leases.asking.run,
+		"connections":       a.tracked.run,
+		"rule log":          a.rules.run,
 		"bridge connection": func(ctx context.Context) error { return a.maintain(ctx, target) },
 		"api":               api.serve,
 		"control":           control.serve,
@@ -297,8 +304,9 @@ func (a *Agent) portName(number uint32) string {
 	return ""
 }
 
-// watchLeases rings when delegated prefixes came or went. Addresses do all the
-// time, and need nothing of the bridge.
+// watchLeases rings when delegated prefixes came or went, or addresses of a port
+// that is no relay's: those behind a relay come and go all the time, and need
+// nothing of the bridge.
 func (a *Agent) watchLeases(ctx context.Context) error {
 	view := a.leases.book.View()
 	var before []lease.Route
@@ -307,10 +315,19 @@ func (a *Agent) watchLeases(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-view.Changed():
-			if now := view.Routes(a.leases.now()); !slices.Equal(before, now) {
+			direct := a.direct(view.Moved())
+			if now := view.Routes(a.leases.now()); direct || !slices.Equal(before, now) {
 				before = now
 				a.changed()
 			}
 		}
 	}
+}
+
+// direct reports whether any of the ports is no relay's.
+func (a *Agent) direct(ports []string) bool {
+	a.mu.Lock()
+	relays := relayPorts(a.config.Topology)
+	a.mu.Unlock()
+	return slices.ContainsFunc(ports, func(name string) bool { return !relays[name] })
 }

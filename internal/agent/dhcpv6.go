@@ -8,6 +8,7 @@ import (
 
 	"damselfly/handlers"
 	"damselfly/handlers/dhcpv6"
+	"damselfly/handlers/learn"
 	"damselfly/handlers/reason"
 	codec "damselfly/internal/dhcpv6"
 	"damselfly/internal/lease"
@@ -50,7 +51,8 @@ type leases struct {
 	replay   replay // the slow lane's
 	failing  bool   // the latest write failed; the slow lane's
 	// probe tries whether the state can be written; the slow lane's.
-	probe func() error
+	probe   func() error
+	learned *learned
 }
 
 // watched is the Storage of leases that has each write's end reported.
@@ -80,6 +82,9 @@ func (a *Agent) openLeases() (*leases, error) {
 	l.book = book
 	l.probe = func() error { return tryWriting(a.store) }
 	l.asking = newAsking(l.sendReconfigure, a.log)
+	if l.learned, err = a.openLearned(now, &l.told); err != nil {
+		return nil, err
+	}
 	wake := make(chan struct{}, 1)
 	l.owner = &slowlane.Owner{
 		Wake: wake, Decide: l.decide, Tick: l.tick, Sink: sink{a}, Log: a.log, Pace: slowPace,
@@ -88,7 +93,7 @@ func (a *Agent) openLeases() (*leases, error) {
 	_, _ = l.replay.next() // so that no client waits for the era; without one it is tried again
 	id := codec.DUID(book.DUID())
 	l.deciding = &dhcpv6.Server{ID: id, Reconfigures: true, NewKey: newKey, NextReplay: l.replay.next, Uplink: &a.relay}
-	l.decider = handlers.NewDecider(handlers.Services{DHCPv6: l.deciding}, a.log)
+	l.decider = handlers.NewDecider(handlers.Services{DHCPv6: l.deciding, Learn: l.learned.lane}, a.log)
 	for range punt.Lanes {
 		ring := slowlane.NewRing(slowPlaces, slowShare, wake)
 		l.owner.Rings = append(l.owner.Rings, ring)
@@ -116,9 +121,9 @@ func (l *leases) now() store.Clock {
 // handler is the Handler of lane n: the fast lane, and the door to the slow one.
 func (l *leases) handler(n int) pipeline.Handler {
 	committed := l.workers[n].Committed.(*dhcpv6.Committed)
-	services := &handlers.Services{DHCPv6: l.workers[n]}
-	decide := services.Bind(l.a.snapshot.Load, time.Now, l.a.log)
 	ring := l.owner.Rings[n]
+	services := &handlers.Services{DHCPv6: l.workers[n], Learn: &learn.Lane{Slow: ring}, Matched: l.a.rules.matched}
+	decide := services.Bind(l.a.snapshot.Load, time.Now, l.a.log)
 	return func(batch []pipeline.Frame, r *pipeline.Replies, reasons []pipeline.Reason) {
 		committed.Now = l.now()
 		decide(batch, r, reasons)
@@ -127,15 +132,29 @@ func (l *leases) handler(n int) pipeline.Handler {
 }
 
 // decide is the slow lane: it decides a group, commits once and only then lets
-// the answers go. What could not be written is not answered.
+// the answers go. What could not be written is not answered. Messages about
+// addresses that are learned come after the leases, since a disk that is full
+// does not keep them from being answered.
 func (l *leases) decide(batch []slowlane.Request, r *pipeline.Replies, reasons []pipeline.Reason) {
 	now := l.now()
+	snap := l.a.snapshot.Load()
+	l.learned.begin(snap, now.Uptime)
+	l.decideLeases(now, snap, batch, r, reasons)
+	for i := range batch {
+		if reasons[i] == pipeline.Unset {
+			reasons[i] = l.decider.DecideAddress(snap, now.Wall, &batch[i].Frame, r)
+		}
+	}
+	l.owner.TickIn(l.learned.finish(r))
+}
+
+// decideLeases decides what of a group changes leases, and commits.
+func (l *leases) decideLeases(now store.Clock, snap *topology.Snapshot, batch []slowlane.Request, r *pipeline.Replies, reasons []pipeline.Reason) {
 	l.deciding.Now = now
 	tx := l.book.Begin(now)
 	ended := tx.Expire(expireMost)
 	l.told.begin(tx, now.Uptime)
 	made := len(r.List())
-	snap := l.a.snapshot.Load()
 	l.told.exhausted.look(snap, tx, now.Uptime)
 	for i := range batch {
 		reasons[i] = l.decider.Decide(snap, now.Wall, &l.told, &batch[i].Frame, r)
@@ -153,14 +172,22 @@ func (l *leases) decide(batch []slowlane.Request, r *pipeline.Replies, reasons [
 	}
 }
 
-// tick ends what has run out and says when to look again.
-func (l *leases) tick(*pipeline.Replies) time.Duration {
+// tick does what is due of leases and learned addresses, and says when to look
+// again.
+func (l *leases) tick(r *pipeline.Replies) time.Duration {
+	now := l.now()
+	l.told.uptime = now.Uptime
+	l.learned.begin(l.a.snapshot.Load(), now.Uptime)
+	return min(l.tickLeases(now), l.learned.finish(r))
+}
+
+// tickLeases ends what has run out.
+func (l *leases) tickLeases(now store.Clock) time.Duration {
 	const rest, again = 2 * time.Second, time.Second
 	if l.failing {
 		// Guests that got no answer may be long in coming again.
 		l.report(l.probe())
 	}
-	now := l.now()
 	tx := l.book.Begin(now)
 	ended := tx.Expire(expireMost)
 	l.told.exhausted.look(l.a.snapshot.Load(), tx, now.Uptime)
@@ -214,6 +241,30 @@ func tryWriting(s *store.Store) error {
 		return err
 	}
 	return s.Update(func(tx *store.Tx) error { return tx.Delete(store.BucketServer, key) })
+}
+
+// leased are the addresses leased to ports as the topology takes them. What
+// stands behind a relay is not the port's.
+func (l *leases) leased(keys topology.Keys, spec *topology.Spec) map[string][]topology.HeldAddress {
+	relays := relayPorts(spec)
+	out := map[string][]topology.HeldAddress{}
+	l.book.View().Held(func(port string, a lease.HeldAddress) {
+		if key := keys.Ports[port]; key != 0 && !relays[port] {
+			out[a.Network] = append(out[a.Network], topology.HeldAddress{Addr: a.Addr, Port: key})
+		}
+	})
+	return out
+}
+
+// relayPorts are the names of the ports behind which relays stand.
+func relayPorts(spec *topology.Spec) map[string]bool {
+	relays := map[string]bool{}
+	for i := range spec.Ports {
+		if p := &spec.Ports[i]; p.DHCPv6Relay {
+			relays[p.Name] = true
+		}
+	}
+	return relays
 }
 
 // delegated are the routes of delegated prefixes as the topology takes them.

@@ -9,7 +9,9 @@
 //	inputs.go     where the snapshot's inputs come from
 //	adopt.go      the first meeting with a bridge: lock and objections
 //	plan.go       what a run would change
+//	would.go      what a run would serve, for those who ask of a frame
 //	status.go     what `damselfly status` shows
+//	drops.go      what the switch drops, told apart by port; dropstatus.go shows it
 //	metrics.go    what Prometheus reads
 //	serve.go      the HTTP server
 //	control.go    the socket for what changes state
@@ -17,6 +19,7 @@
 //	reconfigure.go  clients asked to come back after a change
 //	asking.go     asking them again until they do
 //	replay.go     numbers that only grow
+//	learned.go    addresses learned from guests, beside the leases in the slow lane
 //	events.go     what the log tells of leases
 //	exhausted.go  pools with nothing left
 //	leases.go     what `damselfly leases` shows

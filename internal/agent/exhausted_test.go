@@ -32,7 +32,7 @@ func TestExhausted(t *testing.T) {
 	want := func(when string, want ...string) {
 		t.Helper()
 		d.told.exhausted.looked = -time.Hour
-		d.tick(nil)
+		d.tickLeases(d.now)
 		var got []string
 		for _, p := range d.told.exhausted.of("blue") {
 			got = append(got, p.String())

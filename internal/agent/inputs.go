@@ -95,10 +95,22 @@ func (k *keyring) update(s *store.Store, networks, ports []string) error {
 	return nil
 }
 
-// keys returns the keys in use, by which `damselfly plan` compiles what a run
+// known is what a snapshot is made of beside the configuration and the bridge.
+type known struct {
+	topology.Keys
+	Delegated map[string][]topology.DelegatedPrefix
+	Leased    map[string][]topology.HeldAddress
+	Learned   map[string][]topology.HeldAddress
+}
+
+// known returns what is known now, by which `damselfly plan` compiles what a run
 // would.
-func (a *Agent) keys() topology.Keys {
+func (a *Agent) known() known {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.served
+	keys, spec := a.served, a.config.Topology
+	a.mu.Unlock()
+	return known{
+		Keys: keys, Delegated: a.leases.delegated(keys),
+		Leased: a.leases.leased(keys, spec), Learned: a.leases.learned.held(keys),
+	}
 }

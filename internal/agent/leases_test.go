@@ -194,13 +194,13 @@ func TestLeaseAlarm(t *testing.T) {
 		t.Error(text)
 	}
 	d.says(t, "leases cannot be written", 1)
-	d.tick(nil)
-	if d.a.status.LeaseError == "" || d.tick(nil) > time.Second {
+	d.tickLeases(d.now)
+	if d.a.status.LeaseError == "" || d.tickLeases(d.now) > time.Second {
 		t.Error("the alarm ends before anything could be written, or is not looked after")
 	}
 	// No guest has to ask for the alarm to end.
 	d.disk.full = false
-	d.tick(nil)
+	d.tickLeases(d.now)
 	if d.a.status.LeaseError != "" {
 		t.Errorf("status: %q", d.a.status.LeaseError)
 	}

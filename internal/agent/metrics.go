@@ -10,6 +10,7 @@ import (
 	"damselfly/flows"
 	"damselfly/handlers"
 	"damselfly/handlers/reason"
+	"damselfly/internal/binding"
 	codec "damselfly/internal/dhcpv6"
 	"damselfly/internal/lease"
 	"damselfly/internal/punt"
@@ -28,6 +29,7 @@ const scrapeTime = 5 * time.Second
 var (
 	framesDesc   = desc("frames_total", "Punted frames by class and by how they ended.", "class", "reason")
 	portDesc     = desc("port_frames_total", "Punted frames by port and by how they ended.", "port", "reason")
+	dropDesc     = desc("port_drops_total", "Frames of a port that were dropped, by Damselfly (its reasons) or by the switch (drop-* are roles of flows, limit-* classes over their limit).", "port", "reason")
 	unsentDesc   = desc("replies_unsent_total", "Replies that the bridge did not take.")
 	puntDesc     = desc("punt_seconds", "Time from the read of a punted frame to the write of its reply.")
 	wantedDesc   = desc("flows_wanted", "Flows the configuration needs on the bridge.")
@@ -43,6 +45,9 @@ var (
 	offloadDesc  = desc("dhcpv6_offloaded_total", "DHCPv6 messages whose checksum the sender left to its network card.")
 	leasesDesc   = desc("leases", "Leases by what was given; those that ended count until they are swept.", "kind", "state")
 	poolsDesc    = desc("pools_exhausted", "Pools of a network that clients asked and that have nothing left.", "network", "kind")
+	ruleDesc     = desc("rule_packets_total", "Packets that a rule of a security group decided: those that began connections or went in their direction.", "group", "rule")
+	learnedDesc  = desc("learned_addresses", "Addresses learned from a port.", "port")
+	learnDesc    = desc("learned_addresses_total", "What became of learned addresses: learned, moved to another port, lost, superseded by the configuration or a lease, and in conflict.", "event")
 	problemsDesc = desc("problems", "Objects of the configuration that are not served.")
 )
 
@@ -78,7 +83,14 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 	c.dhcpv6(counter, gauge)
 	c.exhausted(gauge, snap)
+	c.learned(counter, gauge, snap)
+	c.a.readDrops(context.Background())
 	s := c.a.Status()
+	for _, p := range s.Ports {
+		for why, n := range p.Drops {
+			counter(dropDesc, n, p.Name, why)
+		}
+	}
 	gauge(wantedDesc, float64(s.FlowsWanted))
 	gauge(foundDesc, float64(s.FlowsInstalled))
 	gauge(problemsDesc, float64(len(s.Problems)))
@@ -88,6 +100,11 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		up = 1
 	}
 	gauge(upDesc, up)
+	for _, g := range s.Groups {
+		for _, r := range g.Rules {
+			counter(ruleDesc, r.Packets, g.Name, r.Rule)
+		}
+	}
 	c.bridge(counter, snap)
 }
 
@@ -172,6 +189,22 @@ func (c collector) exhausted(gauge func(*prometheus.Desc, float64, ...string), s
 	}
 }
 
+// learned tells what was learned of addresses.
+func (c collector) learned(counter func(*prometheus.Desc, uint64, ...string), gauge func(*prometheus.Desc, float64, ...string), snap *topology.Snapshot) {
+	counts := &c.a.leases.learned.counts
+	for kind := binding.Learned; kind <= binding.Conflict; kind++ {
+		counter(learnDesc, counts[kind].Load(), kind.String())
+	}
+	if snap == nil {
+		return
+	}
+	for _, p := range snap.Ports {
+		if p.Secured {
+			gauge(learnedDesc, float64(len(p.Learned)), p.Name)
+		}
+	}
+}
+
 func (c collector) latency(out chan<- prometheus.Metric) {
 	l := c.a.stats.Latency()
 	buckets, total := map[float64]uint64{}, uint64(0)
@@ -195,7 +228,9 @@ func (c collector) bridge(counter func(*prometheus.Desc, uint64, ...string), sna
 	if stats, err := conn.FlowStats(ctx, flows.Owner, flows.OwnerMask); err == nil {
 		byRole := map[flows.Role]uint64{}
 		for _, f := range stats {
-			byRole[f.Cookie.Role()] += f.Packets
+			if f.Table != flows.TableDropped { // counts by port what others dropped
+				byRole[f.Cookie.Role()] += f.Packets
+			}
 		}
 		for role, n := range byRole {
 			if role.Counted() {

@@ -11,8 +11,10 @@ import (
 	"os"
 
 	"damselfly/flows"
+	"damselfly/internal/binding"
 	"damselfly/internal/bridge"
 	"damselfly/internal/config"
+	"damselfly/internal/lease"
 	"damselfly/internal/openflow"
 	"damselfly/internal/ovsdb"
 	"damselfly/internal/pulse"
@@ -77,7 +79,9 @@ func MakePlan(ctx context.Context, cfg *config.Config, view ovsdb.View, log *slo
 		p.Problems = append(p.Problems, problem.String())
 	}
 	in, _ := view.Interface(pulseName)
-	want := flows.Compile(snap, ids.Env(caps.NDExt, in.OFPort))
+	compiler := flows.NewCompiler(ids.Env(caps.NDExt, in.OFPort))
+	compiler.AdoptCounters(held.Ours)
+	want := compiler.Update(snap).Set()
 	d := flows.Diff(held.Ours, want)
 	p.Wanted, p.Changes = len(want.Flows), d.Lines()
 	p.Flows, p.Groups = d.FlowMods(), d.GroupMods()
@@ -91,38 +95,53 @@ func plannedSnapshot(ctx context.Context, cfg *config.Config, view ovsdb.View, p
 		log.Warn(f.text, "subject", f.subject)
 	}
 	networks, ports := keyNames(cfg.Topology, bindings)
-	keys, err := plannedKeys(ctx, cfg, networks, ports, log)
+	known, err := plannedKnown(ctx, cfg, networks, ports, log)
 	if err != nil {
 		return nil, nil, err
 	}
 	var b topology.Builder
-	snap, problems := b.Build(topology.Input{Spec: cfg.Topology, Keys: keys, Bindings: bindings})
+	snap, problems := b.Build(topology.Input{Spec: cfg.Topology, Keys: known.Keys, Bindings: bindings,
+		Delegated: known.Delegated, Leased: known.Leased, Learned: known.Learned})
 	return snap, problems, nil
 }
 
-// plannedKeys asks the running damselfly first: it holds the store.
-func plannedKeys(ctx context.Context, cfg *config.Config, networks, ports []string, log *slog.Logger) (topology.Keys, error) {
-	if known, running := runningKeys(ctx, cfg.API); running {
-		return topology.Keys{Networks: firstKeys(known.Networks, networks), Ports: firstKeys(known.Ports, ports)}, nil
+// plannedKnown asks the running damselfly first: it holds the store.
+func plannedKnown(ctx context.Context, cfg *config.Config, networks, ports []string, log *slog.Logger) (k known, err error) {
+	if k, running := runningKnown(ctx, cfg.API); running {
+		k.Networks, k.Ports = firstKeys(k.Networks, networks), firstKeys(k.Ports, ports)
+		return k, nil
 	}
 	if _, err := os.Stat(cfg.State); errors.Is(err, fs.ErrNotExist) {
-		return topology.Keys{Networks: firstKeys(nil, networks), Ports: firstKeys(nil, ports)}, nil
+		k.Networks, k.Ports = firstKeys(nil, networks), firstKeys(nil, ports)
+		return k, nil
 	}
 	s, remove, err := copyOfStore(cfg.State, log)
 	if err != nil {
-		return topology.Keys{}, err
+		return k, err
 	}
 	defer remove()
 	now, err := store.ReadClock()
 	if err != nil {
-		return topology.Keys{}, err
+		return k, err
 	}
-	var keys topology.Keys
-	if keys.Networks, err = s.PlanKeys(now, store.NetworkKeys, networks); err != nil {
-		return keys, err
+	if k.Networks, err = s.PlanKeys(now, store.NetworkKeys, networks); err != nil {
+		return k, err
 	}
-	keys.Ports, err = s.PlanKeys(now, store.PortKeys, ports)
-	return keys, err
+	if k.Ports, err = s.PlanKeys(now, store.PortKeys, ports); err != nil {
+		return k, err
+	}
+	book, err := lease.Open(lease.InStore(s), now, log)
+	if err != nil {
+		return k, err
+	}
+	table, err := binding.Open(binding.InStore(s), now.Uptime, log)
+	if err != nil {
+		return k, err
+	}
+	l := &leases{book: book, boot: now.Boot}
+	k.Delegated, k.Leased = l.delegated(k.Keys), l.leased(k.Keys, cfg.Topology)
+	k.Learned = (&learned{table: table}).held(k.Keys)
+	return k, nil
 }
 
 // copyOfStore opens a copy of the state in a folder of its own: opening the state
@@ -162,19 +181,19 @@ func firstKeys(known map[string]uint16, names []string) map[string]uint16 {
 	return out
 }
 
-// runningKeys asks a running damselfly for its keys.
-func runningKeys(ctx context.Context, address string) (keys topology.Keys, ok bool) {
+// runningKnown asks a running damselfly for what it knows.
+func runningKnown(ctx context.Context, address string) (k known, ok bool) {
 	if address == "" {
-		return keys, false
+		return k, false
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/keys", address), nil)
 	if err != nil {
-		return keys, false
+		return k, false
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return keys, false
+		return k, false
 	}
 	defer resp.Body.Close()
-	return keys, resp.StatusCode == http.StatusOK && json.NewDecoder(resp.Body).Decode(&keys) == nil
+	return k, resp.StatusCode == http.StatusOK && json.NewDecoder(resp.Body).Decode(&k) == nil
 }

@@ -108,9 +108,10 @@ func (a *Agent) reconcileLoop(ctx context.Context, lanes <-chan error) (err erro
 			a.note(func(s *Status) { s.Pulse = false })
 			a.log.Warn("the pulse port's device is gone: making it anew")
 		case <-check.C:
+			apart := a.countApart(ctx)
 			if checks++; checks%compareEvery == 0 && a.state.installer != nil {
 				a.state.installer.Forget()
-			} else if !a.lostFlows(ctx) {
+			} else if !a.lostFlows(ctx) && !apart {
 				continue
 			}
 		}
@@ -166,7 +167,8 @@ func (a *Agent) build(view ovsdb.View, pulseName string) *topology.Snapshot {
 	in := topology.Input{
 		Spec: spec, Keys: a.state.keys.keys, Bindings: bindings,
 		Deprecated: a.state.deprecated, FormerRouters: a.state.former,
-		Delegated: a.leases.delegated(a.state.keys.keys),
+		Delegated: a.leases.delegated(a.state.keys.keys), Leased: a.leases.leased(a.state.keys.keys, spec),
+		Learned: a.leases.learned.held(a.state.keys.keys),
 	}
 	snap, problems := a.state.builder.Build(in)
 	if snap != nil {
@@ -241,6 +243,7 @@ func (a *Agent) install(ctx context.Context, view ovsdb.View, snap *topology.Sna
 	}
 	a.state.once(a.log, "bridge", "")
 	a.installed(r, installer.Wanted(), time.Since(began))
+	a.tracked.installed(snap)
 	if a.state.announced != snap {
 		// What nobody asked for is sent once there are flows that carry it.
 		a.state.announced = snap

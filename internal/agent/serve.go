@@ -39,9 +39,12 @@ func (a *Agent) listen() (*api, error) {
 	registry.MustRegister(newCollector(a))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 2}))
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { reply(w, a.Status()) })
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		a.readDrops(r.Context())
+		reply(w, a.Status())
+	})
 	mux.HandleFunc("GET /leases", a.serveLeases)
-	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) { reply(w, a.keys()) })
+	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) { reply(w, a.known()) })
 	return newAPI(l, mux), nil
 }
 

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -34,12 +35,15 @@ type Status struct {
 	ConfigError string `json:"config_error,omitempty"`
 	BridgeError string `json:"bridge_error,omitempty"`
 	// LeaseError says why no leases are given.
-	LeaseError string   `json:"lease_error,omitempty"`
+	LeaseError string `json:"lease_error,omitempty"`
+	// LearnError says why a restart will forget learned addresses.
+	LearnError string   `json:"learn_error,omitempty"`
 	Conflicts  []string `json:"conflicts,omitempty"`
 	Problems   []string `json:"problems,omitempty"`
 
 	Networks []NetworkStatus `json:"networks"`
 	Ports    []PortStatus    `json:"ports"`
+	Groups   []GroupStatus   `json:"security_groups,omitempty"`
 }
 
 // NetworkStatus is one network of a Status.
@@ -66,8 +70,16 @@ type PortStatus struct {
 	// OFPort is the switch's number, 0 while the port is not on the bridge.
 	OFPort    uint32       `json:"ofport"`
 	Addresses []netip.Addr `json:"addresses"`
+	// Learned are those of Addresses that the guest made itself, of which it may
+	// hold MaxLearned; -1 is without a bound.
+	Learned    []netip.Addr `json:"learned,omitempty"`
+	MaxLearned int          `json:"max_learned"`
 	// Frames counts the frames punted from the port by how they ended.
 	Frames map[string]uint64 `json:"frames,omitempty"`
+	// Drops counts the port's frames that were dropped, by the switch as by
+	// Damselfly, by what for: a reason of Frames, the role of a flow (drop-*), or
+	// the limit that they were over (limit-*).
+	Drops map[string]uint64 `json:"drops,omitempty"`
 }
 
 // note changes the status.
@@ -87,9 +99,13 @@ func (a *Agent) Status() Status {
 	s.Bridge, s.OVS = view.BridgeName, view.OVSVersion
 	if snap := a.snapshot.Load(); snap != nil {
 		s.Networks = a.networkStatus(snap)
+		inSwitch := a.drops.byPort()
 		for _, p := range snap.Ports {
-			s.Ports = append(s.Ports, a.portStatus(p))
+			ps := a.portStatus(p)
+			ps.Drops = a.dropsOf(p, inSwitch[p.Key])
+			s.Ports = append(s.Ports, ps)
 		}
+		s.Groups = a.groupStatus(context.Background(), snap)
 	}
 	return s
 }
@@ -126,6 +142,7 @@ func (a *Agent) networkStatus(snap *topology.Snapshot) []NetworkStatus {
 func (a *Agent) portStatus(p *topology.Port) PortStatus {
 	ps := PortStatus{
 		Name: p.Name, Key: p.Key, Network: p.Network.Name, MAC: p.MAC.String(), OFPort: p.OFPort, Addresses: p.Addresses,
+		Learned: p.Learned, MaxLearned: p.MaxAddresses,
 	}
 	for r := range pipeline.Reason(reason.Count) {
 		if n := a.stats.PortCount(p.Key, r); n > 0 {
@@ -146,7 +163,7 @@ func (s *Status) Print(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "bridge %s: %s, Open vSwitch %s, %d of %d flows, nd_ext %s, pulse %s\n",
 		s.Bridge, state, s.OVS, s.FlowsInstalled, s.FlowsWanted, onOff(s.NDExt), onOff(s.Pulse))
-	for _, text := range []string{s.ConfigError, s.BridgeError, s.LeaseError} {
+	for _, text := range []string{s.ConfigError, s.BridgeError, s.LeaseError, s.LearnError} {
 		if text != "" {
 			fmt.Fprintf(w, "error: %s\n", text)
 		}
@@ -171,15 +188,29 @@ func (s *Status) Print(w io.Writer) error {
 		}
 		fmt.Fprintf(tw, "%s\t%v\t%s\t%d\t%s\n", n.Name, n.Prefixes, orDash(n.Router), n.Advertisements, next)
 	}
-	fmt.Fprintln(tw, "\nPORT\tNETWORK\tMAC\tOFPORT\tADDRESSES\tFRAMES")
+	fmt.Fprintln(tw, "\nPORT\tNETWORK\tMAC\tOFPORT\tADDRESSES\tLEARNED\tFRAMES")
 	for _, p := range s.Ports {
 		var frames []string
 		for _, name := range slices.Sorted(maps.Keys(p.Frames)) {
 			frames = append(frames, fmt.Sprintf("%s=%d", name, p.Frames[name]))
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%v\t%s\n", p.Name, p.Network, p.MAC, portNumber(p.OFPort), p.Addresses, orDash(strings.Join(frames, " ")))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%v\t%s\t%s\n", p.Name, p.Network, p.MAC, portNumber(p.OFPort), p.Addresses, p.learned(), orDash(strings.Join(frames, " ")))
 	}
-	return tw.Flush()
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	if err := printGroups(w, s.Groups); err != nil {
+		return err
+	}
+	return s.printDrops(w)
+}
+
+// learned renders how many addresses were learned of how many that may be.
+func (p *PortStatus) learned() string {
+	if p.MaxLearned == topology.UnlimitedAddresses {
+		return fmt.Sprint(len(p.Learned))
+	}
+	return fmt.Sprintf("%d/%d", len(p.Learned), p.MaxLearned)
 }
 
 func onOff(b bool) string {

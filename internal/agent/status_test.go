@@ -35,8 +35,8 @@ func TestStatusPrint(t *testing.T) {
 				},
 				Ports: []PortStatus{
 					{Name: "br-dfly", Key: 3, Network: "red", MAC: "02:00:00:00:00:01", OFPort: 0xfffffffe},
-					{Name: "vm1", Key: 1, Network: "blue", MAC: "02:00:00:00:00:11", OFPort: 4, Addresses: []netip.Addr{netip.MustParseAddr("fe80::ff:fe00:11")}, Frames: map[string]uint64{"answered": 7, "checksum": 1}},
-					{Name: "vm2", Key: 2, Network: "blue", MAC: "02:00:00:00:00:12"},
+					{Name: "vm1", Key: 1, Network: "blue", MAC: "02:00:00:00:00:11", OFPort: 4, Addresses: []netip.Addr{netip.MustParseAddr("fe80::ff:fe00:11")}, Learned: []netip.Addr{netip.MustParseAddr("fe80::ff:fe00:11")}, MaxLearned: 32, Frames: map[string]uint64{"answered": 7, "checksum": 1}, Drops: map[string]uint64{"checksum": 1, "drop-guest-ra": 12, "limit-ns": 3}},
+					{Name: "vm2", Key: 2, Network: "blue", MAC: "02:00:00:00:00:12", MaxLearned: -1},
 				},
 			},
 			"status_trouble": {

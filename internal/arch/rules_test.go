@@ -16,12 +16,12 @@ import (
 // layer import nothing of ours. Only what is in one folder here may import each
 // other.
 var layers = [][]string{
-	{"internal/wire", "internal/punt", "pipeline", "internal/store", "internal/ovsdb", "internal/pulse", "internal/lab", "internal/relay6"},
+	{"internal/wire", "internal/punt", "pipeline", "internal/store", "internal/ovsdb", "internal/pulse", "internal/lab", "internal/relay6", "internal/unixctl", "internal/conntrack"},
 	{"internal/topology", "internal/capture", "internal/slowlane", "internal/dhcpv6"},
-	{"internal/lease"},
+	{"internal/lease", "internal/binding"},
 	{"flows", "handlers", "internal/config"},
 	{"internal/openflow", "internal/timers", "internal/replay", "fixtures"},
-	{"internal/bridge"},
+	{"internal/bridge", "internal/explain"},
 	{"internal/agent"},
 	{"internal/stage"},
 	{"internal/demo", "internal/e2e", "bench"},

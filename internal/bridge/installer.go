@@ -97,6 +97,12 @@ func (in *Installer) Wanted() int {
 	return in.installed.Flows() + len(in.stuck)
 }
 
+// CountApart gives these drops of a port a counter each from the next Install
+// on, and reports whether one of them had none.
+func (in *Installer) CountApart(port uint16, drops flows.Roles) bool {
+	return in.compiler.CountApart(port, drops)
+}
+
 // Forget makes the next Install start from a dump and try again what was
 // refused.
 func (in *Installer) Forget() { in.installed = nil }
@@ -123,6 +129,9 @@ func (in *Installer) full(ctx context.Context, s *topology.Snapshot, want *flows
 	held, err := Dump(ctx, in.conn, in.ids)
 	if err != nil {
 		return Result{}, err
+	}
+	if in.compiler.AdoptCounters(held.Ours) {
+		want = in.compiler.Update(s)
 	}
 	if err := matchFragments(ctx, in.conn); err != nil {
 		return Result{}, err

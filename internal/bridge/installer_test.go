@@ -185,7 +185,7 @@ func TestStrangeFlows(t *testing.T) {
 			taken = f
 		}
 	}
-	const strange, ours = "ct_mark=7", uint64(0xdf1e010000000000)
+	const strange, ours = "pkt_mark=7", uint64(0xdf1e010000000000)
 	place := fmt.Sprintf("cookie=%#x,table=%d", uint64(taken.Cookie), taken.Table)
 	for _, f := range []string{
 		fmt.Sprintf("cookie=%#x,table=%d,priority=7,%s,actions=drop", ours, taken.Table, strange),             // a cookie of no flow there

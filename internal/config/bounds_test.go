@@ -91,13 +91,13 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		watchdog := time.AfterFunc(10*time.Second, func() { panic(fmt.Sprintf("no end with %q", text)) })
 		defer watchdog.Stop()
-		c, mistakes := decode("x.yaml", []file{{"x.yaml", []byte(text)}})
+		c, mistakes := newDecoder().decode("x.yaml", []file{{"x.yaml", []byte(text)}})
 		for _, m := range mistakes {
 			if m.File != "x.yaml" || m.Message == "" {
 				t.Errorf("a mistake without place or message: %+v", m)
 			}
 		}
-		again, _ := decode("x.yaml", []file{{"x.yaml", []byte(text)}})
+		again, _ := newDecoder().decode("x.yaml", []file{{"x.yaml", []byte(text)}})
 		if diff := cmp.Diff(c, again, byValue); diff != "" {
 			t.Fatalf("the same text is another configuration:\n%s", diff)
 		}

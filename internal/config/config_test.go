@@ -46,7 +46,7 @@ func TestReference(t *testing.T) {
 	want := &Config{
 		Bridge: "br-dfly", State: "/var/lib/damselfly", API: "127.0.0.1:8686", IDs: IDs{Groups: 0xdf000000},
 		Topology: &topology.Spec{
-			Limits: topology.DefaultLimits(), MaxLeases: ptr(16),
+			Limits: topology.DefaultLimits(), MaxLeases: ptr(16), MaxAddresses: ptr(32),
 			Networks: []topology.NetworkSpec{
 				{Name: "blue", MTU: 1442, Limits: topology.Limits{punt.NS: {Rate: 400, Burst: 800}},
 					RouterAdvertisement: topology.AdvertSpec{
@@ -84,9 +84,18 @@ func TestReference(t *testing.T) {
 				{Network: "blue"},
 				{Network: "ext", LinkLocal: netip.MustParseAddr("fe80::a"), MAC: wire.MAC{2, 0, 0, 0, 0xa, 1}, Addresses: []netip.Prefix{netip.MustParsePrefix("2001:db8:1::2/64")}},
 			}}},
-			Ports: []topology.PortSpec{{Name: "vm1", Network: "blue", MAC: wire.MAC{2, 0, 0, 0, 0, 0x11}, Addresses: []netip.Addr{netip.MustParseAddr("fd00:b1::11")},
+			Ports: []topology.PortSpec{{Name: "vm1", Network: "blue", MAC: wire.MAC{2, 0, 0, 0, 0, 0x11}, Addresses: []netip.Addr{netip.MustParseAddr("fd00:b1::11"), netip.MustParseAddr("192.0.2.11")},
+				PortSecurity: ptr(true), MaxAddresses: ptr(64), Pairs: []topology.AddressPair{
+					{Prefix: netip.MustParsePrefix("fd00:b1::50/128"), MAC: wire.MAC{0, 0, 0x5e, 0, 2, 1}},
+					{Prefix: netip.MustParsePrefix("fd00:b1:0:0:f::/80")}},
 				Limits: topology.Limits{punt.NS: topology.Unlimited, punt.RS: {Rate: 40, Burst: 80}}, MaxLeases: ptr(4),
-				Options: []topology.OptionSpec{{Code: 56, Texts: []string{"2001:db8::124"}}}}},
+				SecurityGroups: []string{"web", "default"},
+				Options:        []topology.OptionSpec{{Code: 56, Texts: []string{"2001:db8::124"}}}}},
+			Groups: []topology.SecurityGroupSpec{{Name: "web", Rules: []topology.RuleSpec{
+				{Family: topology.IPv6, Protocol: 6, Ports: &topology.PortRange{First: 80, Last: 443}, RemotePrefix: netip.MustParsePrefix("::/0")},
+				{Protocol: 58, ICMP: &topology.ICMPMatch{Type: 128, HasCode: true}, RemoteGroup: "web"},
+				{Protocol: 6, Ports: &topology.PortRange{First: 23, Last: 23}, Reject: true, Log: true},
+			}}},
 		},
 	}
 	if diff := cmp.Diff(want, got, byValue); diff != "" {
@@ -193,8 +202,9 @@ func TestReferenceNamesEveryKey(t *testing.T) {
 		"the file":  builtKeys(func(*int) reader { return func(v value) { v.fields((&draft{}).top()) } }),
 		"a network": builtKeys(network), "advertisements": builtKeys(advert), "a subnet": builtKeys(subnet),
 		"a router": builtKeys(router), "a presence": builtKeys(presence), "a port": builtKeys(port),
-		"limits":  builtKeys(func(to *topology.Limits) reader { return limits(to, new(*int)) }),
-		"options": builtKeys(option), "a delegation": builtKeys(delegation), "a reservation": builtKeys(reservation), "a vendor": builtKeys(vendor),
+		"limits":  builtKeys(func(to *topology.Limits) reader { return limits(to, new(*int), new(*int)) }),
+		"options": builtKeys(option), "a delegation": builtKeys(delegation), "a reservation": builtKeys(reservation), "a vendor": builtKeys(vendor), "a pair": builtKeys(addressPair),
+		"a security group": builtKeys(securityGroup), "a rule": builtKeys(rule),
 	} {
 		if len(built) < 2 {
 			t.Errorf("%s: found only the keys %v", name, built)

@@ -7,8 +7,9 @@
 //	Load        path -> Config or Mistakes (load.go), over files of bounded size (file.go)
 //	guard       bytes -> syntax tree; refuses what could grow without bounds: anchors, aliases, tags, depth (syntax.go)
 //	reader      one value of the tree -> one field, or a Mistake (reader.go, scalar.go)
-//	schema      which keys there are, which are not built yet (schema.go, schema_network.go, schema_port.go, schema_dhcpv6.go)
+//	schema      which keys there are, which are not built yet (schema.go, schema_network.go, schema_port.go, schema_dhcpv6.go, schema_group.go)
 //	topology    what the keys may say together is topology.Validate's; its Problems get their places here (load.go)
+//	LoadPlaced  the same, and where each key stands (places.go)
 //	Watch       calls back with the next Config when the files change (watch.go)
 //
 // # Keys and defaults
@@ -20,8 +21,9 @@
 //	api                                     127.0.0.1:8686
 //	punt                                    auto
 //	ids.groups, ids.meters                  0xdf000000, 0: object KEY has the ids from there + KEY * 16
-//	limits                                  ns 200/400, na 200/400, rs 20/40, dhcpv6 50/100, echo 100/200 (frames a
-//	                                        second / burst, each port); leases 16
+//	limits                                  ns 200/400, na 200/400, rs 20/40, dhcpv6 50/100, echo 100/200, error
+//	                                        20/40, source 20/40, log 5/10 (frames a second / burst, each port);
+//	                                        addresses 32, leases 16
 //	networks[].mtu                          not advertised; advertisements keep to 1280 octets
 //	networks[].router_advertisement:
 //	  interval, min_interval                600s, 0.33 of interval (0.75 under 9s)
@@ -43,6 +45,22 @@
 //	  link_local, mac                       fe80::1, made of the network's name
 //	ports[].mac                             external_ids:attached-mac of the Interface
 //	ports[].router, unknown, dhcpv6_relay   false
+//	ports[].port_security                   true, false with unknown
+//	ports[].allowed_address_pairs[].mac     the port's
+//	ports[].security_groups                 not filtered; [] lets nothing in or out
+//	security_groups[].stateless             false
+//	security_groups[].rules[]:
+//	  ethertype, protocol, ports, icmp      all that there are
+//	  remote_prefix, remote_group           anywhere
+//	  action, log                           allow, false
+//
+// The group `default` is there unless it is configured: all may leave, and what
+// members of it send may come in. A group without a rule for egress lets all
+// leave. A packet that one rule rejects is rejected, whatever others allow; a
+// rejected IPv6 packet is answered with an error, one of IPv4 only dropped.
+// Neighbor Discovery, MLD, and DHCPv6 of clients pass whatever the rules say; so
+// do ICMPv6 errors about a connection that passes and, for stateless groups, which
+// know no connections, all ICMPv6 errors.
 //
 // The modes dhcpv6-stateless and dhcpv6-stateful set the flags of Router
 // Advertisements and say what the DHCPv6 server gives, so that both agree. Where

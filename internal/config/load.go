@@ -11,21 +11,29 @@ import (
 // Load reads the configuration at path, a file or a folder of *.yaml. The
 // error is Mistakes: all of them, sorted by place.
 func Load(path string) (*Config, error) {
+	c, _, err := LoadPlaced(path)
+	return c, err
+}
+
+// LoadPlaced is Load that also tells where everything stands.
+func LoadPlaced(path string) (*Config, *Places, error) {
 	files, mistakes := readAll(path)
-	c, more := decode(path, files)
+	d := newDecoder()
+	c, more := d.decode(path, files)
 	if mistakes = append(mistakes, more...); len(mistakes) > 0 {
 		slices.SortStableFunc(mistakes, func(a, b Mistake) int {
 			return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), strings.Compare(a.Path, b.Path))
 		})
-		return nil, slices.Compact(mistakes)
+		return nil, nil, slices.Compact(mistakes)
 	}
-	return c, nil
+	return c, &Places{d, path}, nil
 }
+
+func newDecoder() *decoder { return &decoder{places: make(map[string]place)} }
 
 // decode makes a Config of files. path is what to name where a key is missing
 // from all of them.
-func decode(path string, files []file) (*Config, Mistakes) {
-	d := &decoder{places: make(map[string]place)}
+func (d *decoder) decode(path string, files []file) (*Config, Mistakes) {
 	c := &draft{seen: make(map[string]string), Config: Config{
 		State: DefaultState, API: DefaultAPI, IDs: IDs{Groups: DefaultGroups, Meters: DefaultMeters},
 	}}

@@ -11,6 +11,9 @@ const lastGroup = 0xffffff00
 // meters is how many meters Open vSwitch's userspace datapath has.
 const meters = 1 << 18
 
+// mostAddresses is the highest bound of learned addresses that may be written.
+const mostAddresses = 1 << 20
+
 // idsUsed is how many ids lie between the first and the last that keys take.
 const idsUsed = (punt.MaxKey + 1) * punt.MeterSlots
 
@@ -35,12 +38,14 @@ func (c *draft) top() keys {
 				"meters": integer(&c.IDs.Meters, 0, meters-idsUsed),
 			})
 		}),
-		"limits":   c.once(limits(&s.Limits, &s.MaxLeases)),
+		"limits":   c.once(limits(&s.Limits, &s.MaxLeases, &s.MaxAddresses)),
 		"networks": list(len(s.Networks), grow(&s.Networks, network)),
 		"routers":  list(len(s.Routers), grow(&s.Routers, router)),
 		"ports":    list(len(s.Ports), grow(&s.Ports, port)),
+
+		"security_groups": list(len(s.Groups), grow(&s.Groups, securityGroup)),
 	}
-	return k.without("security_groups", "floating")
+	return k.without("floating")
 }
 
 // without adds keys of the format whose function does not exist yet: they are
@@ -75,20 +80,21 @@ func transport(to *Punt) reader {
 	}
 }
 
-// limits reads budgets by class, and how many leases a port may have.
-func limits(to *topology.Limits, maxLeases **int) reader {
+// limits reads budgets by class, and how many leases and learned addresses a
+// port may have.
+func limits(to *topology.Limits, maxLeases, maxAddresses **int) reader {
 	return func(v value) {
 		m := make(topology.Limits)
-		k := keys{"leases": leases(maxLeases)}
-		for _, class := range []punt.Class{punt.NS, punt.NA, punt.RS, punt.DHCPv6, punt.Echo} {
+		k := keys{"leases": numberOrNone(maxLeases, topology.UnlimitedLeases-1, topology.UnlimitedLeases), "addresses": numberOrNone(maxAddresses, mostAddresses, topology.UnlimitedAddresses)}
+		for _, class := range []punt.Class{punt.NS, punt.NA, punt.RS, punt.DHCPv6, punt.Echo, punt.Error, punt.Source, punt.Log} {
 			k[class.String()] = func(v value) {
 				var l topology.Limit
 				limit(&l)(v)
 				m[class] = l
 			}
 		}
-		v.fields(k.without("mld", "error", "unknown", "metadata", "send",
-			"addresses", "neighbors", "groups", "connections"))
+		v.fields(k.without("mld", "unknown", "metadata", "send",
+			"neighbors", "groups", "connections"))
 		*to = m
 	}
 }

@@ -196,16 +196,17 @@ func delegation(d *topology.DelegationSpec) reader {
 	}
 }
 
-// leases reads how many leases a port may have, or none for no bound.
-func leases(to **int) reader {
+// numberOrNone reads a number up to most, or the word none, which stands for a
+// value of its own.
+func numberOrNone(to **int, most int64, none int) reader {
 	return func(v value) {
 		n := new(int)
 		if s, ok := v.node.(*ast.StringNode); ok && s.Value == "none" {
-			*n, *to = topology.UnlimitedLeases, n
+			*n, *to = none, n
 			return
 		}
 		before := len(v.d.mistakes)
-		integer(n, 0, topology.UnlimitedLeases-1)(v)
+		integer(n, 0, most)(v)
 		if len(v.d.mistakes) == before {
 			*to = n
 		}

@@ -12,7 +12,7 @@ func network(n *topology.NetworkSpec) reader {
 		v.fields(keys{
 			"name":                 text(&n.Name),
 			"mtu":                  integer(&n.MTU, 1, math.MaxInt32),
-			"limits":               limits(&n.Limits, &n.MaxLeases),
+			"limits":               limits(&n.Limits, &n.MaxLeases, &n.MaxAddresses),
 			"router_advertisement": advert(&n.RouterAdvertisement),
 			"subnets":              many(&n.Subnets, subnet),
 			"options":              many(&n.Options, option),

@@ -101,11 +101,16 @@ func (p *ndPlay) checkVictim(t *testing.T, victim *lab.Guest) {
 // hostileND are the cases of the table that neither datapath may let through.
 func (p *ndPlay) hostileND(ndExt bool) (out []hostile) {
 	for _, c := range fixtures.NDCases() {
+		p.another()
 		path := c.Plain
 		if ndExt {
 			path = c.Ext
 		}
-		if c.Outcome == fixtures.Drop && path == fixtures.Punt {
+		spoofed := c.Reason == reason.ForgedMAC || c.Reason == reason.ForgedSource
+		switch {
+		case c.Outcome == fixtures.Drop && path == fixtures.Refuse && spoofed:
+			out = append(out, hostile{name: c.Name, from: c.From(p.NDWorld), frame: c.Frame(p.NDWorld), role: "drop-spoofed"})
+		case c.Outcome == fixtures.Drop && path == fixtures.Punt:
 			out = append(out, hostile{name: c.Name, from: c.From(p.NDWorld), frame: c.Frame(p.NDWorld), why: c.Reason})
 		}
 	}
@@ -134,8 +139,8 @@ func (p *ndPlay) hostileSolicitations() (out []hostile) {
 	punted("option beyond the packet", reason.OfFault(wire.FaultOptionTruncated), func(m *fixtures.Message) { m.Body[5] = 2 })
 	punted("from :: with SLLA", reason.OfFault(wire.FaultUnspecifiedWithLinkLayer), func(m *fixtures.Message) { m.Source = netip.IPv6Unspecified() })
 	punted("with another's SLLA", reason.ForgedLinkLayer, func(m *fixtures.Message) { copy(m.Body[6:], p.Neighbor.MAC[:]) })
-	punted("from another's MAC", reason.ForgedMAC, func(m *fixtures.Message) { m.From = p.Neighbor.MAC })
-	punted("from another's address", reason.ForgedSource, func(m *fixtures.Message) { m.Source = p.Neighbor.LinkLocal })
+	dropped("from another's MAC", "drop-spoofed", func(m *fixtures.Message) { m.From = p.Neighbor.MAC })
+	dropped("from another's address", "drop-spoofed", func(m *fixtures.Message) { m.Source = p.Neighbor.LinkLocal })
 	return out
 }
 
@@ -169,6 +174,10 @@ func (p *ndPlay) hostileAdvertisements() (out []hostile) {
 	add("to a guest's MAC", guard, func(m *fixtures.Message) { m.To = victim })
 	add("broadcast", guard, func(m *fixtures.Message) { m.To = wire.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff} })
 	add("as the gateway", guard, func(m *fixtures.Message) {
+		m.Source = p.Router.LinkLocal
+		copy(m.Body[14:], p.Router.MAC[:])
+	})
+	add("as the gateway, with its MAC", "drop-spoofed", func(m *fixtures.Message) {
 		m.From, m.Source = p.Router.MAC, p.Router.LinkLocal
 		copy(m.Body[14:], p.Router.MAC[:])
 	})
@@ -184,7 +193,8 @@ func (p *ndPlay) hostileAdvertisements() (out []hostile) {
 		HopLimit: 255, Type: wire.TypeRedirect, Body: make([]byte, 36)}
 	return append(out,
 		hostile{name: "RA of a guest that is a router", from: r, frame: other.Bytes(), why: reason.GuestRA},
-		hostile{name: "Redirect as the gateway", from: a, frame: redirect.Bytes(), role: "drop-redirect"},
+		hostile{name: "Redirect as the gateway", from: a, frame: redirect.Bytes(), role: "drop-spoofed"},
+		hostile{name: "Redirect with the gateway's address", from: a, frame: redirect.With(func(m *fixtures.Message) { m.From = a.MAC }).Bytes(), role: "drop-redirect"},
 	)
 }
 
@@ -212,7 +222,7 @@ func (p *ndPlay) hostileLinkLayer() []hostile {
 		{name: "payload length 0", from: a, frame: with(18, 0, 0), role: "drop-header-chain"},
 		{name: "payload length beyond the frame", from: a, frame: with(18, 0xff, 0xff), role: "drop-header-chain"},
 		{name: "header of 39 octets", from: a, frame: plain[:53], role: "drop-header-chain"},
-		{name: "zero Ethernet source", from: a, frame: none.Bytes(), why: reason.OfFault(wire.FaultZeroSourceMAC)},
+		{name: "zero Ethernet source", from: a, frame: none.Bytes(), role: "drop-spoofed"},
 	}
 }
 

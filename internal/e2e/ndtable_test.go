@@ -52,6 +52,7 @@ func runNDCases(t *testing.T, p *ndPlay, path func(fixtures.NDCase) fixtures.Pat
 	answers := map[string][]byte{}
 	for _, c := range fixtures.NDCases() {
 		t.Run(c.Name, func(t *testing.T) {
+			p.another()
 			from, frame := c.From(p.NDWorld), c.Frame(p.NDWorld)
 			seen := p.send(t, from, frame)
 			checkNDPath(t, c, path(c), frame, seen)

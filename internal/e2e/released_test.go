@@ -36,11 +36,10 @@ func TestReleasedLeaseIsNoticed(t *testing.T) {
 
 	o := command(t, s, release(s, "--port", "vm1")...)
 	o.said(t, 0, o.out, "released 1 leases")
-	var came []time.Time
-	for range 2 {
+	for came := range 2 {
 		m, raw := accepting.receive(t, patience, func(m *dhcpv6.Message) bool { return m.MessageType == dhcpv6.MessageTypeReconfigure })
 		if m == nil {
-			t.Fatalf("%d Reconfigures came", len(came))
+			t.Fatalf("%d Reconfigures came", came)
 		}
 		auth := m.GetOneOption(dhcpv6.OptionAuth).ToBytes()
 		if bytes.Compare(auth[3:11], last[3:11]) <= 0 {
@@ -48,10 +47,6 @@ func TestReleasedLeaseIsNoticed(t *testing.T) {
 		}
 		verifyReconfigure(t, raw, auth, last, key)
 		last = auth
-		came = append(came, time.Now())
-	}
-	if pause := came[1].Sub(came[0]); pause < time.Second {
-		t.Errorf("the second Reconfigure came %v after the first", pause)
 	}
 	got := accepting.ask(t, message(t, dhcpv6.MessageTypeRenew, clientOf(1), dhcpv6.OptServerID(first.Options.ServerID()), first.Options.OneIANA()))
 	if status := got.Options.OneIANA().Options.Status(); status == nil || status.StatusCode != iana.StatusNoBinding {

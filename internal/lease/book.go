@@ -130,6 +130,7 @@ func (b *Book) enter(r *record, p *port, n *network, now store.Clock) error {
 	p.tally(e.kind, 1)
 	b.view.count(&e, 1)
 	b.view.routes.change(c, &e, true)
+	b.view.addresses.change(c, &e, true)
 	return nil
 }
 

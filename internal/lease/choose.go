@@ -122,7 +122,7 @@ func (tx *Tx) Usable(a Ask, subnet *topology.Subnet, addr netip.Addr) bool {
 
 // allowed reports whether no other has the address by configuration.
 func (tx *Tx) allowed(a *Ask, n *network, addr netip.Addr) bool {
-	if o, ok := a.Network.Owner(addr); ok && (o.Port == nil || o.Port.Name != a.Port.Name) {
+	if o, ok := a.Network.Configured(addr); ok && (o.Port == nil || o.Port.Name != a.Port.Name) {
 		return false
 	}
 	if port := n.reserved.ports[addr]; port != "" && port != a.Port.Name {
@@ -173,7 +173,7 @@ func (b *Book) occupied(t *topology.Network, n *network, p place, delegated bool
 	if n.addrs[p.addr] != nil || n.reserved.ports[addr] != "" || n.reserved.duids[addr] != "" || special(t, addr) {
 		return true
 	}
-	_, owned := t.Owner(addr)
+	_, owned := t.Configured(addr)
 	return owned
 }
 

@@ -15,6 +15,7 @@
 //	held.go      which addresses and prefixes of a network are taken
 //	expiry.go    when the next lease ends
 //	view.go      View: lookups and lists from any goroutine
+//	addresses.go the addresses of each port, and which ports' changed
 //	routes.go    routes of delegated prefixes, and the feed of changes
 //	record.go    a lease as octets
 //	storage.go   Storage: the three things a store must do, and the embedded one

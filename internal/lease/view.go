@@ -13,7 +13,9 @@ import (
 type View struct {
 	clients *table
 	routes  *routes
-	counts  [4]atomic.Int64
+	// addresses are those of each port.
+	addresses *addresses
+	counts    [4]atomic.Int64
 }
 
 // Places in View.counts; a declined address counts as that alone.
@@ -24,7 +26,9 @@ const (
 	countDeclined
 )
 
-func newView() *View { return &View{clients: newTable(), routes: newRoutes()} }
+func newView() *View {
+	return &View{clients: newTable(), routes: newRoutes(), addresses: newAddresses()}
+}
 
 // Find is Tx.Find on what was committed. It allocates nothing if dst has room.
 func (v *View) Find(dst []Lease, now store.Clock, port string, duid []byte, kind Kind, iaid uint32) []Lease {
@@ -97,6 +101,7 @@ func (v *View) leave(old, now *client) (changed bool) {
 		v.count(e, -1)
 		if after := now.entry(e.holding()); after == nil || after.state != e.state {
 			v.routes.change(old, e, false)
+			v.addresses.change(old, e, false)
 			changed = true
 		}
 	}
@@ -110,6 +115,7 @@ func (v *View) enter(old, now *client) (changed bool) {
 		e := &now.entries[i]
 		v.count(e, 1)
 		if before := old.entry(e.holding()); before == nil || before.state != e.state {
+			v.addresses.change(now, e, true)
 			changed = true
 		}
 		changed = v.routes.change(now, e, true) || changed

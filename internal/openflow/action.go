@@ -23,6 +23,7 @@ const (
 const (
 	nxResubmit    = 14
 	nxController  = 20
+	nxTrack       = 35
 	nxController2 = 37
 	nxCheckLarger = 49
 )
@@ -77,6 +78,8 @@ func appendAction(b []byte, a flows.Action) []byte {
 		b = put16(niciraHeader(b, nxCheckLarger, 24), a.Octets)
 		b = put32(put16(b, uint16(a.Bit)), a.Reg.Info().Header)
 		return pad(b, 6)
+	case flows.Track:
+		return appendTrack(b, a)
 	}
 	panic(fmt.Sprintf("openflow: no encoding for action %T", a))
 }
@@ -188,6 +191,8 @@ func decodeNicira(subtype uint16, body []byte) (flows.Action, error) {
 		return flows.Resubmit{Table: body[2]}, nil
 	case subtype == nxController && len(body) == 6 && get16(body) == wholeFrame && body[4] == reasonAction:
 		return flows.Punt{ID: get16(body[2:])}, nil
+	case subtype == nxTrack && len(body) >= 14:
+		return decodeTrack(body)
 	case subtype == nxController2:
 		return decodePunt(body[6:])
 	case subtype == nxCheckLarger && len(body) == 14:

@@ -213,8 +213,8 @@ func TestForeignFlows(t *testing.T) {
 		text  string
 		match bool // the match is one of ours
 	}{
-		{"table=3,priority=1,ct_state=+trk+new,ip actions=ct(commit,zone=5)", false},
-		{"table=3,priority=2,ip,nw_src=10.0.0.0/8 actions=NORMAL", false},
+		{"table=3,priority=1,ct_state=+trk+new,ip actions=ct(commit,zone=5)", true},
+		{"table=3,priority=2,pkt_mark=1 actions=NORMAL", false},
 		{"table=3,priority=3 actions=goto_table:9", true},
 		{"table=3,priority=4,idle_timeout=60 actions=drop", true},
 		{"table=3,priority=5,ipv6 actions=controller(pause,id=3)", true},

@@ -46,6 +46,7 @@ func corpusFlows() []flows.Flow {
 	ns := flows.Match{}.ND(135)
 	na := flows.Match{}.ND(136)
 	v6 := flows.Match{}.IPv6()
+	v4 := flows.Match{}.With(flows.EthType, flows.U16(0x0800))
 	tcp, udp := flows.Match{}.Proto(6), flows.Match{}.Proto(17)
 	any := netip.MustParsePrefix("ff02::/16")
 	matches := []flows.Match{
@@ -75,6 +76,15 @@ func corpusFlows() []flows.Flow {
 		tcp.With(flows.TCPSrc, flows.U16(80)), tcp.WithMask(flows.TCPDst, flows.U16(0x1000), flows.U16(0xf000)),
 		udp.With(flows.UDPSrc, flows.U16(546)).With(flows.UDPDst, flows.U16(547)),
 		flows.Match{}.ICMPv6(128), flows.Match{}.ICMPv6(133).With(flows.ICMPv6Code, flows.U8(0)),
+		v6.State(0x20, 0x10).With(flows.CTProto, flows.U8(6)).WithMask(flows.CTDstPort, flows.U16(80), flows.U16(0xfff0)),
+		v6.State(0x21, 0x1e).With(flows.CTProto, flows.U8(58)).With(flows.CTSrcPort, flows.U16(128)).With(flows.CTDstPort, flows.U16(0)),
+		flows.Match{}.State(0, 0x20), flows.Match{}.State(0x30, 0).With(flows.CTMark, flows.U32(5)),
+		v4.With(flows.IPv4Src, flows.Addr(netip.MustParseAddr("10.0.0.1"))).WithMask(flows.IPv4Dst, flows.Addr(netip.MustParseAddr("10.0.0.0")), flows.Value{0xff}),
+		v4.With(flows.IPProto, flows.U8(1)).With(flows.ICMPv4Type, flows.U8(8)).With(flows.ICMPv4Code, flows.U8(0)),
+		v4.With(flows.IPProto, flows.U8(6)).With(flows.TCPDst, flows.U16(22)),
+		v6.With(flows.IPProto, flows.U8(132)).WithMask(flows.SCTPDst, flows.U16(80), flows.U16(0xfff0)),
+		flows.Match{}.With(flows.EthType, flows.U16(0x0806)).With(flows.ARPOp, flows.U16(1)).With(flows.ARPSPA, flows.U32(0x0a000001)).
+			With(flows.ARPTPA, flows.U32(0x0a000002)).With(flows.ARPSHA, flows.MAC(macA)),
 		ns.With(flows.NDTarget, flows.Addr(addrA)), ns.With(flows.NDSLL, flows.MAC(macA)).From(4).On(2),
 		ns.WithMask(flows.NDTarget, flows.Addr(netip.MustParseAddr("fd00:b1::")), flows.Value{0xff, 0xff, 0xff, 0xff}),
 		na.With(flows.NDTLL, flows.MAC(macA)), ns.WithMask(flows.NDSLL, flows.MAC(wire.MAC{}), flows.MAC(wire.MAC{1})),
@@ -88,7 +98,7 @@ func corpusFlows() []flows.Flow {
 	for i, a := range corpusActions() {
 		f := flows.Flow{Table: 41, Priority: uint16(100 + i), Cookie: flows.Cookie(flows.Owner | 1<<40 | uint64(i)), Actions: []flows.Action{a}}
 		switch s := a.(type) {
-		case flows.DecTTL:
+		case flows.DecTTL, flows.Track:
 			f.Match = flows.Match{}.IPv6()
 		case flows.SetField:
 			f.Match = prerequisite(s.Field)
@@ -144,6 +154,8 @@ func corpusActions() []flows.Action {
 		flows.Move{Src: flows.NDSLL, Dst: flows.EthDst},
 		flows.LongerThan{Octets: 86, Reg: flows.Reg3, Bit: 8}, flows.LongerThan{Octets: 1514, Reg: flows.Reg15, Bit: 31},
 		flows.DecTTL{},
+		flows.Track{Zone: flows.Reg0, Table: 41}, flows.Track{Zone: flows.Reg2, Commit: true}, flows.Track{Zone: flows.Reg15, Table: 65, Commit: true},
+		flows.Track{Zone: flows.Reg0, Commit: true, Marks: true, Mark: 1}, flows.Track{Zone: flows.Reg2, Commit: true, Marks: true},
 	}
 }
 

@@ -71,9 +71,14 @@ func (c *Conn) DumpFlows(ctx context.Context, cookie, mask uint64) ([]Entry, err
 // FlowStats returns the counters of the flows that DumpFlows would return, for
 // those who need no match and no actions.
 func (c *Conn) FlowStats(ctx context.Context, cookie, mask uint64) ([]FlowStat, error) {
+	return c.TableStats(ctx, AllTables, cookie, mask)
+}
+
+// TableStats is FlowStats of one table, or of AllTables.
+func (c *Conn) TableStats(ctx context.Context, table uint8, cookie, mask uint64) ([]FlowStat, error) {
 	var out []FlowStat
 	err := c.multipart(ctx, mpFlow, "its flows",
-		func(b []byte) []byte { return appendFlowRequest(b, AllTables, cookie, mask) },
+		func(b []byte) []byte { return appendFlowRequest(b, table, cookie, mask) },
 		func(b []byte) error {
 			for len(b) > 0 {
 				e, rest, err := cutFlowEntry(b)

@@ -207,7 +207,10 @@ func (p *PacketIn) place(f *pipeline.Frame) bool {
 		port == 0 || port > punt.MaxKey || p.Metadata > punt.MaxKey || class >= uint32(punt.Classes) {
 		return false
 	}
-	f.Port, f.Network, f.Class = uint16(port), uint16(p.Metadata), uint8(class)
+	f.Port, f.Network, f.Class, f.Note = uint16(port), uint16(p.Metadata), uint8(class), 0
+	if punt.Class(class) == punt.Log {
+		f.Note = p.Regs[punt.RegRule]
+	}
 	return true
 }
 

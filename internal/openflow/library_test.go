@@ -126,6 +126,8 @@ func inWordsMasked(m flows.FieldMatch) string {
 		switch {
 		case size == 16:
 			return netip.AddrFrom16(v).String()
+		case m.Field == flows.IPv4Src || m.Field == flows.IPv4Dst || m.Field == flows.ARPSPA || m.Field == flows.ARPTPA:
+			return netip.AddrFrom4([4]byte(v[:4])).String()
 		case size == 6:
 			return net.HardwareAddr(v[:6]).String()
 		}
@@ -170,6 +172,18 @@ func actionInWords(a flows.Action) ovs.Action {
 		return ovs.Move(a.Src.String()+"[]", a.Dst.String()+"[]")
 	case flows.DecTTL:
 		return ovs.DecTTL()
+	case flows.Track:
+		words := []string{fmt.Sprintf("zone=%s[0..15]", a.Zone)}
+		if a.Commit {
+			words = append(words, "commit")
+		}
+		if a.Table != 0 {
+			words = append(words, fmt.Sprintf("table=%d", a.Table))
+		}
+		if a.Marks {
+			words = append(words, fmt.Sprintf("exec(set_field:%d->ct_mark)", a.Mark))
+		}
+		return ovs.ConnectionTracking(strings.Join(words, ","))
 	case flows.LongerThan:
 		return said(fmt.Sprintf("check_pkt_larger(%d)->%s[%d]", a.Octets, a.Reg, a.Bit))
 	}

@@ -39,11 +39,16 @@ const (
 	Metadata
 	// SEND is a message with Secure Neighbor Discovery options (RFC 3971).
 	SEND
+	// Source is a packet from an address that nobody is known to hold yet (RFC
+	// 6620 section 3.2.2).
+	Source
+	// Log is a copy of a packet that a logging rule of a security group decided.
+	Log
 	// Classes is the number of classes, None included.
 	Classes
 )
 
-var classNames = [Classes]string{"none", "ns", "na", "rs", "mld", "dhcpv6", "echo", "error", "unknown", "metadata", "send"}
+var classNames = [Classes]string{"none", "ns", "na", "rs", "mld", "dhcpv6", "echo", "error", "unknown", "metadata", "send", "source", "log"}
 
 // String returns the name of c as configuration and metrics write it.
 func (c Class) String() string {
@@ -60,7 +65,14 @@ const (
 	RegPort = 0
 	// RegClass is the register that holds the Class.
 	RegClass = 1
+	// RegRule is the register that holds, for class Log, the id of the rule that
+	// is to be told of, and RuleRejected.
+	RegRule = 10
 )
+
+// RuleRejected is the bit beside the rule's id that says that the packet was
+// rejected in the end, by that rule or another.
+const RuleRejected = 1 << 31
 
 // MaxKey is the highest key a port or network may have. Sixteen meter slots a
 // key must stay below the 2^18 meters of Open vSwitch's userspace datapath.

@@ -10,6 +10,7 @@ import (
 
 	"damselfly/handlers"
 	"damselfly/handlers/dhcpv6"
+	"damselfly/handlers/learn"
 	"damselfly/handlers/reason"
 	codec "damselfly/internal/dhcpv6"
 	"damselfly/internal/lease"
@@ -63,16 +64,20 @@ func (l *leases) at(t time.Time) {
 	l.read.Now, l.server.Now = now, now
 }
 
-// decide is the slow lane for one frame that the fast lane handed over.
-func (l *leases) decide(s *topology.Snapshot, f *pipeline.Frame, r *pipeline.Replies) pipeline.Reason {
+// decide is the slow lane for one frame that the fast lane handed over; what
+// changes no lease is the addresses' to decide.
+func (l *leases) decide(s *topology.Snapshot, f *pipeline.Frame, lane *learn.Lane, r *pipeline.Replies) pipeline.Reason {
 	now := l.server.Now
 	tx := l.book.Begin(now)
-	decider := handlers.NewDecider(handlers.Services{DHCPv6: l.server}, slog.New(slog.DiscardHandler))
+	decider := handlers.NewDecider(handlers.Services{DHCPv6: l.server, Learn: lane}, slog.New(slog.DiscardHandler))
 	made := len(r.List())
 	why := decider.Decide(s, now.Wall, tx, f, r)
 	if err := tx.Commit(); err != nil {
 		r.Undo(made)
 		return reason.NotDurable
+	}
+	if why == pipeline.Unset {
+		why = decider.DecideAddress(s, now.Wall, f, r)
 	}
 	return why
 }
@@ -102,10 +107,10 @@ var defaultDUID = [...]byte{0, 4, 'd', 'a', 'm', 's', 'e', 'l', 'f', 'l', 'y', '
 // identityOf finds the server that the clients of a capture speak to: what they
 // send to it must come to the right one here. The first DUID of a Damselfly's
 // form counts. Behind relays it is what the innermost message says.
-func identityOf(frames []frame) lease.Identity {
+func identityOf(frames []Frame) lease.Identity {
 	id := lease.Identity{DUID: defaultDUID}
 	for i := range frames {
-		p := gopacket.NewPacket(frames[i].data, layers.LayerTypeEthernet, gopacket.NoCopy)
+		p := gopacket.NewPacket(frames[i].Data, layers.LayerTypeEthernet, gopacket.NoCopy)
 		m, _ := p.Layer(layers.LayerTypeDHCPv6).(*layers.DHCPv6)
 		if m = innermost(m); m == nil {
 			continue

@@ -7,19 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"time"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 
-	"damselfly/handlers"
-	"damselfly/handlers/reason"
-	"damselfly/internal/lease"
+	"damselfly/internal/punt"
 	"damselfly/internal/topology"
-	"damselfly/internal/wire"
-	"damselfly/pipeline"
 )
 
 // Verdict is how one frame of a capture ended.
@@ -33,6 +28,8 @@ type Verdict struct {
 	// Reason is how it ended, Explanation what that means.
 	Reason      string `json:"reason"`
 	Explanation string `json:"explanation"`
+	// RFC is the clause behind it, "" where it is Damselfly's own rule.
+	RFC string `json:"rfc,omitempty"`
 	// Replies are the frames that were sent for it.
 	Replies int `json:"replies"`
 }
@@ -51,31 +48,29 @@ func (v Verdict) String() string {
 // frame came: it is the one whose MAC the frame has as source; all ports count
 // as bound; what comes from no port but from a server that a subnet is relayed to
 // is that server's answer. DHCPv6 begins without a lease, goes by the capture's clock, commits
-// in memory and has the server DUID that the capture's clients speak to.
+// in memory and has the server DUID that the capture's clients speak to. Addresses
+// are learned by the same clock, beginning with none.
 func Run(spec *topology.Spec, in io.Reader, out io.Writer) ([]Verdict, error) {
-	r, err := open(in)
+	r, err := openEthernet(in)
 	if err != nil {
 		return nil, err
-	}
-	if lt := r.LinkType(); lt != layers.LinkTypeEthernet {
-		return nil, fmt.Errorf("the capture is of link type %v, not Ethernet: capture on the guest's interface", lt)
 	}
 	w := pcapgo.NewWriterNanos(out)
 	if err := w.WriteFileHeader(1<<16, layers.LinkTypeEthernet); err != nil {
 		return nil, err
 	}
 	frames, ended := readAll(r)
-	bench, err := newBench(spec, identityOf(frames))
+	bench, err := newLearningBench(spec, frames)
 	if err != nil {
 		return nil, err
 	}
 	var verdicts []Verdict
 	for i := range frames {
-		v, replies := bench.judge(frames[i].data, frames[i].at)
+		v, replies := bench.Judge(bench.sender(frames[i].Data), punt.None, frames[i])
 		v.Frame = i + 1
 		verdicts = append(verdicts, v)
 		for _, reply := range replies {
-			info := gopacket.CaptureInfo{Timestamp: frames[i].at, CaptureLength: len(reply.Data), Length: len(reply.Data)}
+			info := gopacket.CaptureInfo{Timestamp: frames[i].At, CaptureLength: len(reply.Data), Length: len(reply.Data)}
 			if err := w.WritePacket(info, reply.Data); err != nil {
 				return verdicts, err
 			}
@@ -84,15 +79,25 @@ func Run(spec *topology.Spec, in io.Reader, out io.Writer) ([]Verdict, error) {
 	return verdicts, ended
 }
 
-// frame is one of a capture.
-type frame struct {
-	data []byte
-	at   time.Time
+// Frame is one of a capture.
+type Frame struct {
+	Data []byte
+	At   time.Time
+}
+
+// Read reads the frames of a pcap or pcapng capture of Ethernet. Where it cannot
+// be read any further, the frames before are returned with the error.
+func Read(in io.Reader) ([]Frame, error) {
+	r, err := openEthernet(in)
+	if err != nil {
+		return nil, err
+	}
+	return readAll(r)
 }
 
 // readAll reads the frames up to the capture's end, or to where it cannot be
 // read any further.
-func readAll(r capture) (frames []frame, err error) {
+func readAll(r capture) (frames []Frame, err error) {
 	for {
 		data, ci, err := r.ReadPacketData()
 		if errors.Is(err, io.EOF) {
@@ -104,7 +109,7 @@ func readAll(r capture) (frames []frame, err error) {
 		if err != nil {
 			return frames, fmt.Errorf("frame %d cannot be read: save the capture anew, with tcpdump -w or in Wireshark: %w", len(frames)+1, err)
 		}
-		frames = append(frames, frame{data, ci.Timestamp})
+		frames = append(frames, Frame{data, ci.Timestamp})
 	}
 }
 
@@ -112,6 +117,17 @@ func readAll(r capture) (frames []frame, err error) {
 type capture interface {
 	ReadPacketData() ([]byte, gopacket.CaptureInfo, error)
 	LinkType() layers.LinkType
+}
+
+func openEthernet(in io.Reader) (capture, error) {
+	r, err := open(in)
+	if err != nil {
+		return nil, err
+	}
+	if lt := r.LinkType(); lt != layers.LinkTypeEthernet {
+		return nil, fmt.Errorf("the capture is of link type %v, not Ethernet: capture on the guest's interface", lt)
+	}
+	return r, nil
 }
 
 func open(in io.Reader) (r capture, err error) {
@@ -129,75 +145,4 @@ func open(in io.Reader) (r capture, err error) {
 		return nil, fmt.Errorf("no pcap or pcapng capture, or one cut short: save it anew, with tcpdump -w or in Wireshark: %w", err)
 	}
 	return r, nil
-}
-
-// bench is the handlers set up without a switch.
-type bench struct {
-	snap    *topology.Snapshot
-	handler pipeline.Handler
-	now     time.Time
-	replies *pipeline.Replies
-	ports   map[wire.MAC]*topology.Port
-	leases  *leases
-}
-
-// newBench builds the snapshot with keys in the order of the names and every
-// port bound; DHCPv6 answers under id.
-func newBench(spec *topology.Spec, id lease.Identity) (*bench, error) {
-	in := topology.Input{Spec: spec, Keys: topology.Keys{Networks: map[string]uint16{}, Ports: map[string]uint16{}}}
-	for i := range spec.Networks {
-		in.Keys.Networks[spec.Networks[i].Name] = uint16(i + 1)
-	}
-	for i := range spec.Ports {
-		name, n := spec.Ports[i].Name, i+1
-		in.Keys.Ports[name] = uint16(n)
-		in.Bindings = append(in.Bindings, topology.Binding{Interface: name, OFPort: uint32(n)})
-	}
-	var builder topology.Builder
-	snap, problems := builder.Build(in)
-	if snap == nil {
-		return nil, fmt.Errorf("configuration: %v", problems)
-	}
-	b := &bench{snap: snap, replies: pipeline.NewReplies(1 << 16), ports: map[wire.MAC]*topology.Port{}}
-	for _, p := range snap.Ports {
-		b.ports[p.MAC] = p
-	}
-	var err error
-	if b.leases, err = openLeases(id, b.replies); err != nil {
-		return nil, err
-	}
-	services := handlers.Services{DHCPv6: b.leases.server}
-	b.handler = services.Bind(
-		func() *topology.Snapshot { return b.snap },
-		func() time.Time { return b.now },
-		slog.New(slog.DiscardHandler))
-	return b, nil
-}
-
-// judge puts one frame through the handlers. The replies are valid until the
-// next call.
-func (b *bench) judge(data []byte, at time.Time) (Verdict, []pipeline.Reply) {
-	frame := pipeline.Frame{Data: data}
-	v := Verdict{Time: at}
-	if len(data) >= wire.EthernetLen {
-		if p := b.ports[wire.Ethernet(data).Source()]; p != nil {
-			frame.Port, frame.Network, frame.InPort = p.Key, p.Network.Key, p.OFPort
-			v.Port = p.Name
-		}
-	}
-	b.now = at
-	b.leases.at(at)
-	b.replies.Reset()
-	reasons := make([]pipeline.Reason, 1)
-	if why, ok := answered(b.snap, data, b.replies); ok && frame.Port == 0 {
-		reasons[0] = why
-	} else if b.handler([]pipeline.Frame{frame}, b.replies, reasons); reasons[0] == reason.HandedOver {
-		reasons[0] = b.leases.decide(b.snap, &frame, b.replies)
-	}
-	v.Reason, v.Explanation = handlers.ReasonName(reasons[0]), handlers.Explain(reasons[0])
-	if v.Port == "" && reasons[0] == reason.UnknownPort {
-		v.Explanation = "no port of the configuration has the frame's source MAC"
-	}
-	v.Replies = len(b.replies.List())
-	return v, b.replies.List()
 }

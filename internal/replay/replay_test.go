@@ -83,8 +83,8 @@ func TestRun(t *testing.T) {
 	frames := [][]byte{question, probe, bad, stranger, question[:10]}
 	want := []replay.Verdict{
 		{Frame: 1, Time: at(0), Port: "vm1", Reason: "answered", Replies: 1},
-		{Frame: 2, Time: at(1), Port: "vm1", Reason: "relayed", Replies: 1},
-		{Frame: 3, Time: at(2), Port: "vm1", Reason: "checksum"},
+		{Frame: 2, Time: at(1), Port: "vm1", Reason: "relayed", RFC: "RFC 4861 section 7.2", Replies: 1},
+		{Frame: 3, Time: at(2), Port: "vm1", Reason: "checksum", RFC: "RFC 4443 section 2.3"},
 		{Frame: 4, Time: at(3), Reason: "unknown-port"},
 		{Frame: 5, Time: at(4), Reason: "unknown-port"},
 	}

@@ -51,6 +51,9 @@ type Owner struct {
 	replies *pipeline.Replies
 	turn    int  // the ring that is first
 	failing bool // so that one run of failures is one log line
+
+	timer *time.Timer
+	due   time.Time // when the timer fires
 }
 
 // busy is how many requests in one group are load: after such a group the Owner
@@ -97,8 +100,8 @@ func (o *Owner) Call(ctx context.Context, fn func(*pipeline.Replies)) error {
 func (o *Owner) Run(ctx context.Context) {
 	o.init()
 	defer close(o.done)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	o.timer, o.due = time.NewTimer(0), time.Now()
+	defer o.timer.Stop()
 	for {
 		begun := time.Now()
 		if n := o.serve(); n > 0 {
@@ -111,8 +114,8 @@ func (o *Owner) Run(ctx context.Context) {
 			case <-ctx.Done():
 			case fn := <-o.calls:
 				o.run(fn)
-			case <-timer.C:
-				o.tick(timer)
+			case <-o.timer.C:
+				o.tick()
 			default:
 			}
 			continue
@@ -124,8 +127,8 @@ func (o *Owner) Run(ctx context.Context) {
 			return
 		case fn := <-o.calls:
 			o.run(fn)
-		case <-timer.C:
-			o.tick(timer)
+		case <-o.timer.C:
+			o.tick()
 		case <-o.Wake:
 		}
 	}
@@ -136,13 +139,23 @@ func (o *Owner) run(fn func(*pipeline.Replies)) {
 	o.flush()
 }
 
-func (o *Owner) tick(timer *time.Timer) {
+func (o *Owner) tick() {
 	if o.Tick == nil {
 		return
 	}
-	again := o.Tick(o.replies)
+	again := max(o.Tick(o.replies), 0)
 	o.flush()
-	timer.Reset(max(again, 0))
+	o.due = time.Now().Add(again)
+	o.timer.Reset(again)
+}
+
+// TickIn has Tick called after d, if it would be called later than that. It is
+// for Decide and for what Call runs.
+func (o *Owner) TickIn(d time.Duration) {
+	if due := time.Now().Add(d); due.Before(o.due) {
+		o.due = due
+		o.timer.Reset(d)
+	}
 }
 
 // serve decides one batch and returns how many requests it had.

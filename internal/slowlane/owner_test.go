@@ -229,3 +229,32 @@ func TestPace(t *testing.T) {
 		}
 	})
 }
+
+// TestTickIn: what a request started is looked after when it is due, not when
+// the Owner had meant to look next.
+func TestTickIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, wake := time.Now(), wakeChan()
+		var ticks []time.Duration // the Owner's
+		o := &Owner{Wake: wake, Rings: []*Ring{NewRing(8, 1, wake)}, Sink: &sent{}, Tick: func(*pipeline.Replies) time.Duration {
+			ticks = append(ticks, time.Since(began))
+			return time.Minute
+		}}
+		o.Decide = func([]Request, *pipeline.Replies, []pipeline.Reason) {
+			o.TickIn(250 * time.Millisecond)
+			o.TickIn(time.Hour) // later than what is due: nothing changes
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { o.Run(ctx); close(done) }()
+		time.Sleep(10 * time.Second) // of the bubble
+		o.Rings[0].Push(frame(1, 0), time.Time{})
+		o.Rings[0].Wake()
+		time.Sleep(time.Minute)
+		cancel()
+		<-done
+		if want := []time.Duration{0, 10*time.Second + 250*time.Millisecond}; !slices.Equal(ticks, want) {
+			t.Errorf("ticks at %v, want %v", ticks, want)
+		}
+	})
+}

@@ -11,9 +11,10 @@ const (
 	BucketRouters  Bucket = "routers"    // network -> identity of its router, see RecordRouter
 	BucketLeases   Bucket = "leases"     // port, kind, network and address -> lease, see package lease; read and written by Journal
 	BucketServer   Bucket = "dhcpv6"     // what the DHCPv6 server is known by, see package lease
+	BucketLearned  Bucket = "learned"    // network and address -> port that holds it, see package binding
 )
 
 // allBuckets are the buckets of the newest format.
 func allBuckets() []Bucket {
-	return []Bucket{bucketMeta, BucketKeys, BucketPrefixes, BucketRouters, BucketLeases, BucketServer}
+	return []Bucket{bucketMeta, BucketKeys, BucketPrefixes, BucketRouters, BucketLeases, BucketServer, BucketLearned}
 }

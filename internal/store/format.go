@@ -27,14 +27,18 @@ type migration func(*Tx) error
 //
 //	1 -> 2  leases and the DHCPv6 server's identity, new buckets
 //	2 -> 3  the newest leases are in a journal beside the file
+//	3 -> 4  learned addresses, a new bucket
 func migrations() []migration {
 	nothing := func(*Tx) error { return nil }
-	return []migration{nothing, nothing}
+	return []migration{newBuckets, nothing, newBuckets}
 }
 
 // journalFormat is the first format with a journal. Journal files that lie beside
 // a restored file of an older format are not read: it gets an identity of its own.
 const journalFormat = 3
+
+// newBuckets is the migration where only buckets were added.
+func newBuckets(*Tx) error { return nil }
 
 func newestFormat(steps []migration) uint32 { return firstFormat + uint32(len(steps)) }
 

@@ -195,6 +195,7 @@ func TestBucketsOfFormat(t *testing.T) {
 	want := map[uint32][]Bucket{
 		1: {"meta", "keys", "advertised", "routers"},
 		3: {"meta", "keys", "advertised", "routers", "leases", "dhcpv6"},
+		4: {"meta", "keys", "advertised", "routers", "leases", "dhcpv6", "learned"},
 	}
 	if diff := cmp.Diff(want[newestFormat(migrations())], allBuckets()); diff != "" {
 		t.Errorf("a changed list needs a migration (-want +got):\n%s", diff)

@@ -12,7 +12,7 @@ const MaxBound = 1000
 
 // gather sorts an Input by network: each with all that it is made from, ports
 // by name. Interfaces and objects that cannot be placed are Problems.
-func gather(in Input) ([]networkInput, []Problem) {
+func gather(in Input, groups groupSet) ([]networkInput, []Problem) {
 	var problems []Problem
 	keys := keyring{kind: "network", keys: in.Keys.Networks, used: make(map[uint16]string)}
 	index := make(map[string]int, len(in.Spec.Networks))
@@ -29,8 +29,10 @@ func gather(in Input) ([]networkInput, []Problem) {
 		}
 		index[n.Name] = len(nets)
 		nets = append(nets, networkInput{
-			key: key, spec: n, global: in.Spec.Limits, maxLeases: or(in.Spec.MaxLeases, DefaultMaxLeases), presence: presences[n.Name],
+			key: key, spec: n, global: in.Spec.Limits, maxLeases: or(in.Spec.MaxLeases, DefaultMaxLeases),
+			maxAddresses: or(in.Spec.MaxAddresses, DefaultMaxAddresses), presence: presences[n.Name],
 			deprecated: in.Deprecated[n.Name], former: in.FormerRouters[n.Name], delegated: in.Delegated[n.Name],
+			leased: sortedHeld(in.Leased[n.Name]), learned: sortedHeld(in.Learned[n.Name]),
 		})
 	}
 	ports, faults := bind(in, known)
@@ -48,6 +50,7 @@ func gather(in Input) ([]networkInput, []Problem) {
 			continue
 		}
 		p.key = key
+		p.filter = groups.filter(p.spec.SecurityGroups)
 		if p.binding.OFPort != 0 {
 			if bound[i]++; bound[i] > MaxBound {
 				problems = append(problems, Problem{Object: "port " + p.spec.Name, Message: fmt.Sprintf(

@@ -15,6 +15,8 @@ type Builder struct {
 	spec *Spec // valid
 	last *Snapshot
 	nets map[string]*builtNetwork
+	// groups are those of spec.
+	groups groupSet
 }
 
 // builtNetwork is a network with what it was made from.
@@ -41,7 +43,10 @@ func (b *Builder) Build(in Input) (*Snapshot, []Problem) {
 			return nil, p
 		}
 	}
-	inputs, problems := gather(in)
+	if in.Spec != b.spec {
+		b.groups = buildGroups(in.Spec, b.groups)
+	}
+	inputs, problems := gather(in, b.groups)
 	nets := make(map[string]*builtNetwork, len(inputs))
 	for i := range inputs {
 		ni := &inputs[i]
@@ -56,7 +61,7 @@ func (b *Builder) Build(in Input) (*Snapshot, []Problem) {
 		problems = append(problems, nets[ni.spec.Name].problems...)
 	}
 	b.spec, b.nets = in.Spec, nets
-	b.last = assemble(b.last, nets)
+	b.last = assemble(b.last, nets, b.groups)
 	slices.SortFunc(problems, compareProblems)
 	return b.last, problems
 }
@@ -67,9 +72,11 @@ func compareProblems(a, b Problem) int {
 }
 
 // assemble makes the Snapshot of these networks, or gives last back if they are its own.
-func assemble(last *Snapshot, nets map[string]*builtNetwork) *Snapshot {
-	s := &Snapshot{Rev: 1}
+func assemble(last *Snapshot, nets map[string]*builtNetwork, groups groupSet) *Snapshot {
+	s := &Snapshot{Rev: 1, Groups: groups}
+	var remotes *Remotes
 	if last != nil {
+		remotes = last.Remotes
 		s.Rev = last.Rev + 1
 	}
 	for _, n := range nets {
@@ -78,13 +85,15 @@ func assemble(last *Snapshot, nets map[string]*builtNetwork) *Snapshot {
 		s.networks = put(s.networks, n.net.Key, n.net)
 	}
 	slices.SortFunc(s.Networks, func(a, b *Network) int { return strings.Compare(a.Name, b.Name) })
-	if last != nil && slices.Equal(last.Networks, s.Networks) {
+	if last != nil && slices.Equal(last.Networks, s.Networks) && slices.Equal(last.Groups, s.Groups) {
 		return last
 	}
 	for _, p := range s.Ports {
 		s.ports = put(s.ports, p.Key, p)
 	}
 	slices.SortFunc(s.Ports, func(a, b *Port) int { return strings.Compare(a.Name, b.Name) })
+	s.Remotes = remotesOf(groups, s.Ports, remotes)
+	s.rules = rulesOf(groups)
 	return s
 }
 

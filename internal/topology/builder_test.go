@@ -16,7 +16,7 @@ import (
 
 // content compares snapshots by what is in them, not by which they are.
 var content = cmp.Options{
-	cmp.AllowUnexported(Snapshot{}, Network{}, DHCPv6{}),
+	cmp.AllowUnexported(Snapshot{}, Network{}, DHCPv6{}, Remotes{}),
 	cmpopts.IgnoreFields(Snapshot{}, "Rev"),
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
@@ -74,13 +74,14 @@ func TestBuild(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatalf("problems: %v", problems)
 	}
-	limits := [punt.Classes]Limit{punt.NS: {200, 400}, punt.NA: {200, 400}, punt.RS: {20, 40}, punt.DHCPv6: {50, 100}, punt.Echo: {100, 200}}
+	limits := [punt.Classes]Limit{punt.NS: {200, 400}, punt.NA: {200, 400}, punt.RS: {20, 40}, punt.DHCPv6: {50, 100}, punt.Echo: {100, 200},
+		punt.Error: {20, 40}, punt.Source: {20, 40}, punt.Log: {5, 10}}
 	lifted := limits
 	lifted[punt.NS] = Unlimited
 	want := []*Port{
-		{Key: 1, Name: "vm1", Network: &NetworkRef{1, "blue"}, MAC: mac(t, "02:00:00:00:00:11"), OFPort: 7, Limits: limits, MaxLeases: 16, Fixed: []netip.Addr{addr("fd00:b1::11")},
+		{Key: 1, Name: "vm1", Network: &NetworkRef{1, "blue"}, MAC: mac(t, "02:00:00:00:00:11"), OFPort: 7, Limits: limits, MaxLeases: 16, Secured: true, MaxAddresses: 32, Fixed: []netip.Addr{addr("fd00:b1::11")},
 			Addresses: []netip.Addr{addr("fd00:b1::11"), addr("fe80::ff:fe00:11"), addr("fd00:b1::ff:fe00:11")}},
-		{Key: 2, Name: "vm2", Network: &NetworkRef{1, "blue"}, MAC: mac(t, "02:00:00:00:00:12"), OFPort: 8, Limits: lifted, MaxLeases: 16, Router: true,
+		{Key: 2, Name: "vm2", Network: &NetworkRef{1, "blue"}, MAC: mac(t, "02:00:00:00:00:12"), OFPort: 8, Limits: lifted, MaxLeases: 16, Secured: true, MaxAddresses: 32, Router: true,
 			Addresses: []netip.Addr{addr("fe80::ff:fe00:12"), addr("fd00:b1::ff:fe00:12")}},
 	}
 	if diff := cmp.Diff(want, s.Ports, content); diff != "" {
@@ -252,6 +253,10 @@ func drawInput(t *rapid.T) Input {
 			spec.Routers = append(spec.Routers, RouterSpec{Name: fmt.Sprint("r", i), Networks: []PresenceSpec{{Network: n.Name}}})
 		}
 	}
+	spec.Groups = []SecurityGroupSpec{{Name: "web"}}
+	if rapid.Bool().Draw(t, "rule") {
+		spec.Groups[0].Rules = []RuleSpec{{Protocol: ProtocolTCP, RemoteGroup: []string{"web", "default"}[some("remote group", 1)], Reject: rapid.Bool().Draw(t, "reject")}}
+	}
 	in := Input{Spec: spec, Deprecated: map[string][]Deprecated{}, FormerRouters: map[string][]FormerRouter{}}
 	for i := range some("ports", 4) {
 		if len(spec.Networks) == 0 {
@@ -265,6 +270,12 @@ func drawInput(t *rapid.T) Input {
 			p.Options = []OptionSpec{{Code: 94, Raw: []byte{byte(some("value", 1))}}}
 		}
 		p.DHCPv6Relay = rapid.Bool().Draw(t, "relay")
+		if n := some("groups", 4); n < 4 {
+			p.SecurityGroups = [][]string{{}, {"default"}, {"web"}, {"default", "web"}}[n]
+		}
+		if !p.Unknown && rapid.Bool().Draw(t, "pair") {
+			p.Pairs = []AddressPair{{Prefix: prefix(fmt.Sprintf("fd00:0:0::5%d/128", some("address", 1))), MAC: wire.MAC{2, 0, 0, 0, 1, byte(some("virtual", 1))}}}
+		}
 		spec.Ports = append(spec.Ports, p)
 	}
 	for i := range some("interfaces", 5) {
@@ -283,6 +294,14 @@ func drawInput(t *rapid.T) Input {
 	if rapid.Bool().Draw(t, "routes") {
 		in.Delegated = map[string][]DelegatedPrefix{"n0": {{Prefix: prefix(fmt.Sprintf("2001:db8:%d::/48", some("prefix", 2))), Port: uint16(some("to", 3))}}}
 	}
+	held := func(label string) map[string][]HeldAddress {
+		var list []HeldAddress
+		for range some(label, 3) {
+			list = append(list, HeldAddress{addr(fmt.Sprintf("fd00:0:0::5%d", some("held", 3))), uint16(some("by", 3))})
+		}
+		return map[string][]HeldAddress{"n0": list}
+	}
+	in.Leased, in.Learned = held("leased"), held("learned")
 	if rapid.Bool().Draw(t, "former") {
 		in.FormerRouters["n0"] = []FormerRouter{{MAC: wire.MAC{2, 9}, LinkLocal: addr("fe80::9")}}
 	}
@@ -298,7 +317,7 @@ func TestIncrementalEqualsFromScratch(t *testing.T) {
 		for range rapid.IntRange(1, 4).Draw(t, "steps") {
 			// Either all is new, or one part of what was.
 			other := drawInput(t)
-			switch rapid.IntRange(0, 5).Draw(t, "change") {
+			switch rapid.IntRange(0, 7).Draw(t, "change") {
 			case 0:
 				in = other
 			case 1:
@@ -309,8 +328,12 @@ func TestIncrementalEqualsFromScratch(t *testing.T) {
 				in.Bindings = other.Bindings
 			case 4:
 				in.Delegated = other.Delegated
+			case 6:
+				in.Leased = other.Leased
+			case 7:
+				in.Learned = other.Learned
 			case 5:
-				in.Spec = &Spec{Networks: in.Spec.Networks, Routers: in.Spec.Routers, Ports: in.Spec.Ports,
+				in.Spec = &Spec{Networks: in.Spec.Networks, Routers: in.Spec.Routers, Ports: in.Spec.Ports, Groups: in.Spec.Groups,
 					Limits: Limits{punt.NS: {Rate: uint32(rapid.IntRange(1, 3).Draw(t, "rate")), Burst: 1}}}
 			}
 			in.Keys = keysFor(in)

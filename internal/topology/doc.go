@@ -10,6 +10,7 @@
 //	Builder     Input -> Snapshot; shares what did not change with the last one (builder.go, network.go, port.go)
 //	Snapshot    the result (snapshot.go)
 //	DHCPv6      what the server gives and its compiled options (dhcpv6.go, dhcpv6_spec.go, dhcpv6_build.go, dhcpv6_option.go)
+//	security    what a port may send from: pairs, leased and learned addresses (security.go, pair.go, held.go)
 //	adverts     compiled Router Advertisements and the final ones (advert.go, option.go, final.go)
 //
 // There is no clock, no I/O and no concurrency here. A Spec is validated whole

@@ -25,6 +25,9 @@ type Input struct {
 	FormerRouters map[string][]FormerRouter
 	// Delegated holds, by network, the prefixes delegated to its ports, in any order.
 	Delegated map[string][]DelegatedPrefix
+	// Leased and Learned hold, by network, the addresses that DHCPv6 gave to
+	// its ports and those learned from them, in any order.
+	Leased, Learned map[string][]HeldAddress
 }
 
 // Keys are the stable numbers of objects by name, each 1 to punt.MaxKey and

@@ -13,15 +13,19 @@ import (
 
 // networkInput is all that one network and its ports are made from.
 type networkInput struct {
-	key        uint16
-	spec       *NetworkSpec
-	global     Limits
-	maxLeases  int
-	presence   presence
-	deprecated []Deprecated
-	former     []FormerRouter
-	delegated  []DelegatedPrefix
-	ports      []portInput
+	key       uint16
+	spec      *NetworkSpec
+	global    Limits
+	maxLeases int
+	// maxAddresses bounds the learned addresses of each port.
+	maxAddresses int
+	presence     presence
+	deprecated   []Deprecated
+	former       []FormerRouter
+	delegated    []DelegatedPrefix
+	// leased and learned are sorted.
+	leased, learned []HeldAddress
+	ports           []portInput
 }
 
 // presence is the router on a network; the zero presence is none.
@@ -33,10 +37,11 @@ type presence struct {
 // equal reports whether a network made from b would be the same. With
 // sameSpec both point into one Spec, whose content need not be compared.
 func (a *networkInput) equal(b *networkInput, sameSpec bool) bool {
-	return a.key == b.key && a.maxLeases == b.maxLeases &&
+	return a.key == b.key && a.maxLeases == b.maxLeases && a.maxAddresses == b.maxAddresses &&
 		(sameSpec || (maps.Equal(a.global, b.global) && reflect.DeepEqual(a.spec, b.spec) && reflect.DeepEqual(a.presence, b.presence))) &&
 		slices.EqualFunc(a.deprecated, b.deprecated, equalDeprecated) &&
 		slices.Equal(a.former, b.former) && slices.Equal(a.delegated, b.delegated) &&
+		slices.Equal(a.leased, b.leased) && slices.Equal(a.learned, b.learned) &&
 		slices.EqualFunc(a.ports, b.ports, portInput.equal)
 }
 
@@ -61,6 +66,7 @@ func buildNetwork(in networkInput, old *builtNetwork) *builtNetwork {
 		n.final = a.final(deprecated)
 	}
 	n.Former = formerOf(&in, n)
+	n.Learnable = learnableOf(n.Subnets, deprecated)
 	n.DHCPv6 = dhcpv6Of(in.spec, n.Subnets)
 
 	b := &builtNetwork{in: in, net: n}
@@ -83,6 +89,7 @@ func buildNetwork(in networkInput, old *builtNetwork) *builtNetwork {
 		}
 	}
 	n.owners = ownersOf(n)
+	n.shared = sharedOf(n.Ports)
 	return b
 }
 
@@ -194,9 +201,12 @@ func ownersOf(n *Network) map[netip.Addr]Owner {
 		if p.MAC.IsZero() {
 			continue
 		}
-		for _, a := range p.Addresses {
+		for i, a := range p.Addresses {
 			if _, taken := owners[a]; !taken {
-				owners[a] = Owner{Port: p, MAC: p.MAC, Router: p.Router}
+				owners[a] = Owner{
+					Port: p, MAC: p.MAC, Router: p.Router,
+					Held: i >= len(p.Addresses)-p.Held, Learned: slices.Contains(p.Learned, a),
+				}
 			}
 		}
 	}

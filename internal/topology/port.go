@@ -17,23 +17,28 @@ type portInput struct {
 	key     uint16
 	spec    *PortSpec
 	binding Binding
+	filter  *Filter
 }
 
 func (a portInput) equal(b portInput) bool {
-	return a.key == b.key && a.binding == b.binding && (a.spec == b.spec || a.spec.equal(b.spec))
+	return a.key == b.key && a.binding == b.binding && a.filter.equal(b.filter) && (a.spec == b.spec || a.spec.equal(b.spec))
 }
 
 func (a *PortSpec) equal(b *PortSpec) bool {
 	return a.Name == b.Name && a.Network == b.Network && a.MAC == b.MAC && a.Router == b.Router && a.Unknown == b.Unknown &&
 		a.DHCPv6Relay == b.DHCPv6Relay && slices.Equal(a.Addresses, b.Addresses) && maps.Equal(a.Limits, b.Limits) &&
-		reflect.DeepEqual(a.MaxLeases, b.MaxLeases) && reflect.DeepEqual(a.Options, b.Options)
+		reflect.DeepEqual(a.MaxLeases, b.MaxLeases) && reflect.DeepEqual(a.Options, b.Options) &&
+		reflect.DeepEqual(a.PortSecurity, b.PortSecurity) && slices.Equal(a.Pairs, b.Pairs) && reflect.DeepEqual(a.MaxAddresses, b.MaxAddresses)
 }
 
 // equal reports whether two ports have the same content.
 func (p *Port) equal(q *Port) bool {
 	return p.Key == q.Key && p.Name == q.Name && *p.Network == *q.Network && p.MAC == q.MAC && slices.Equal(p.Addresses, q.Addresses) &&
+		p.Held == q.Held && slices.Equal(p.Learned, q.Learned) &&
 		p.Router == q.Router && p.Unknown == q.Unknown && p.OFPort == q.OFPort && p.Limits == q.Limits &&
-		slices.Equal(p.Fixed, q.Fixed) && p.Options.equal(q.Options) && p.DHCPv6Relay == q.DHCPv6Relay && p.MaxLeases == q.MaxLeases
+		slices.Equal(p.Fixed, q.Fixed) && p.Options.equal(q.Options) && p.DHCPv6Relay == q.DHCPv6Relay && p.MaxLeases == q.MaxLeases &&
+		p.Secured == q.Secured && slices.Equal(p.IPv4, q.IPv4) && slices.Equal(p.Pairs, q.Pairs) && p.MaxAddresses == q.MaxAddresses &&
+		p.Filter.equal(q.Filter)
 }
 
 // buildPorts makes the ports of a network, sorted as in is. A port whose
@@ -48,8 +53,10 @@ func buildPorts(in *networkInput, n *Network) ([]*Port, []Problem) {
 		p := &Port{
 			Key: pi.key, Name: pi.spec.Name, Network: ref, MAC: pi.spec.MAC,
 			Router: pi.spec.Router, Unknown: pi.spec.Unknown, OFPort: pi.binding.OFPort,
-			Limits: limitsOf(in.global, in.spec.Limits, pi.spec.Limits), Fixed: pi.spec.Addresses,
+			Limits:      limitsOf(in.global, in.spec.Limits, pi.spec.Limits),
 			DHCPv6Relay: pi.spec.DHCPv6Relay, MaxLeases: or(pi.spec.MaxLeases, or(in.spec.MaxLeases, in.maxLeases)),
+			Filter:  pi.filter,
+			Secured: or(pi.spec.PortSecurity, !pi.spec.Unknown), MaxAddresses: or(pi.spec.MaxAddresses, or(in.spec.MaxAddresses, in.maxAddresses)),
 		}
 		if p.MAC.IsZero() && pi.binding.Interface != "" {
 			if message := attachedFault(pi, macs, claimed); message != "" {
@@ -59,8 +66,10 @@ func buildPorts(in *networkInput, n *Network) ([]*Port, []Problem) {
 				p.MAC = pi.binding.MAC
 			}
 		}
+		p.Fixed, p.IPv4 = families(pi.spec.Addresses)
 		ports = append(ports, p)
 	}
+	problems = append(problems, pairPorts(in, n, ports)...)
 	return ports, append(problems, addressPorts(in, n, ports)...)
 }
 
@@ -101,37 +110,6 @@ func attachedFault(p *portInput, macs map[wire.MAC]string, attached map[wire.MAC
 			mac, strings.Join(attached[mac], " and "))
 	}
 	return ""
-}
-
-// addressPorts gives each port its addresses: the configured ones, then those
-// its MAC makes, without those that somebody else has by configuration.
-func addressPorts(in *networkInput, n *Network, ports []*Port) []Problem {
-	var problems []Problem
-	taken := make(map[netip.Addr]string)
-	if r := n.Router; r != nil {
-		taken[r.LinkLocal] = "the router"
-		for _, a := range r.Addresses {
-			taken[a.Addr()] = "the router"
-		}
-	}
-	for i := range in.ports {
-		for _, a := range in.ports[i].spec.Addresses {
-			taken[a] = "port " + ports[i].Name
-		}
-	}
-	for i, p := range ports {
-		p.Addresses = slices.Clone(in.ports[i].spec.Addresses)
-		for _, a := range derived(p.MAC, n.Subnets) {
-			switch other := taken[a]; {
-			case other == "":
-				p.Addresses = append(p.Addresses, a)
-			case other != "port "+p.Name:
-				problems = append(problems, Problem{Object: "port " + p.Name, Message: fmt.Sprintf(
-					"%s, which its MAC %s makes, is configured for %s, whose it stays", a, p.MAC, other)})
-			}
-		}
-	}
-	return problems
 }
 
 // derived are the addresses a host makes of its MAC: link-local and one on

@@ -19,9 +19,14 @@ type Snapshot struct {
 	// those known from their Interface alone.
 	Networks []*Network
 	Ports    []*Port
+	// Groups are the security groups, sorted by name; Remotes are the members of
+	// those that rules name.
+	Groups  []*SecurityGroup
+	Remotes *Remotes
 
-	networks []*Network // by key
-	ports    []*Port    // by key
+	rules    map[uint32]RuleOf // by id
+	networks []*Network        // by key
+	ports    []*Port           // by key
 }
 
 // Port returns the port with this key, nil if there is none.
@@ -54,6 +59,11 @@ type Network struct {
 	Router *RouterInterface
 	// DHCPv6 is nil where no subnet has a DHCPv6 mode and nothing is delegated.
 	DHCPv6 *DHCPv6
+	// Learnable are where guests make addresses of their own, so that who used one
+	// first holds it (RFC 6620 section 3.1): fe80::/10 and every prefix that is
+	// or was announced with A=1, or whose addresses another server gives; on a
+	// network without subnets all there is.
+	Learnable []netip.Prefix
 	// Delegated are the prefixes routed to ports of the network, sorted.
 	Delegated []DelegatedPrefix
 	// Ports are the network's, sorted by name.
@@ -68,6 +78,7 @@ type Network struct {
 	Former []Former
 
 	owners map[netip.Addr]Owner
+	shared map[netip.Addr]Owner
 	final  []Advert
 }
 
@@ -124,12 +135,19 @@ type Port struct {
 	Name    string
 	Network *NetworkRef
 	MAC     wire.MAC
-	// Addresses are all addresses known to be the guest's: configured ones,
+	// Addresses are all IPv6 addresses known to be the guest's: configured ones,
 	// fe80:: with the MAC's interface identifier and, on each autonomous
-	// prefix, the address made of that identifier (RFC 4291 appendix A).
+	// prefix, the address made of that identifier (RFC 4291 appendix A), then
+	// those leased to it by DHCPv6 and those learned from it.
 	Addresses []netip.Addr
-	// Fixed are the addresses the configuration gives the port, a part of
-	// Addresses: DHCPv6 hands these out before any other.
+	// Held is how many of Addresses, the last ones, are leased or learned.
+	Held int
+	// Learned are those of Addresses that the port holds because it was the first
+	// to use them, sorted; whoever probes for one may come to hold it.
+	Learned []netip.Addr
+	// Fixed are the IPv6 addresses the configuration gives the port: DHCPv6 hands
+	// these out before any other. They are a part of Addresses, but for those
+	// that others share with it by a pair: see Pairs.
 	Fixed []netip.Addr
 	// Options are the DHCPv6 options of the port's clients; nil for none.
 	Options *OptionSet
@@ -138,6 +156,20 @@ type Port struct {
 	// MaxLeases is how many DHCPv6 leases, addresses and prefixes together, the
 	// port's clients may hold; UnlimitedLeases for no bound.
 	MaxLeases int
+	// Secured says that the port may send only from addresses of its own:
+	// Addresses, IPv4, Pairs and prefixes delegated to it, each with its MAC.
+	Secured bool
+	// IPv4 are its configured IPv4 addresses. Where there is none, its IPv4 and
+	// ARP are bound to its MAC alone.
+	IPv4 []netip.Addr
+	// Pairs are what it may send from beside its own, MACs resolved, sorted. An
+	// address of its own that is a pair of another port too is here and not in
+	// Addresses: who has it at a moment, only its holders know.
+	Pairs []AddressPair
+	// MaxAddresses is how many learned addresses it may hold; UnlimitedAddresses for no bound.
+	MaxAddresses int
+	// Filter is what its security groups come to; nil where nothing filters it.
+	Filter *Filter
 	// Router marks a guest that is a router: the R flag of its addresses is set.
 	Router bool
 	// Unknown marks a port behind which any MAC may live: it gets unknown unicast.
@@ -173,11 +205,24 @@ type Owner struct {
 	MAC wire.MAC
 	// Router is the R flag of advertisements for it (RFC 4861 section 4.4).
 	Router bool
+	// Held says that the address was leased to the port or learned from it,
+	// Learned that it is one of Port.Learned.
+	Held, Learned bool
 }
 
 // Owner returns who holds an address on the network.
 func (n *Network) Owner(a netip.Addr) (Owner, bool) {
 	o, ok := n.owners[a]
+	return o, ok
+}
+
+// Configured is Owner but for addresses that ports hold by a lease: what DHCPv6
+// may give to nobody else. Who holds a lease, it knows by itself and sooner.
+func (n *Network) Configured(a netip.Addr) (Owner, bool) {
+	o, ok := n.owners[a]
+	if o.Held && !o.Learned {
+		return Owner{}, false
+	}
 	return o, ok
 }
 

@@ -15,9 +15,14 @@ type Spec struct {
 	Limits Limits
 	// MaxLeases bounds the DHCPv6 leases of each port; nil is DefaultMaxLeases.
 	MaxLeases *int
-	Networks  []NetworkSpec
-	Routers   []RouterSpec
-	Ports     []PortSpec
+	// MaxAddresses bounds the learned addresses of each port; nil is DefaultMaxAddresses.
+	MaxAddresses *int
+	Networks     []NetworkSpec
+	Routers      []RouterSpec
+	Ports        []PortSpec
+	// Groups are the security groups; the one named DefaultGroup is there
+	// although nobody configures it.
+	Groups []SecurityGroupSpec
 }
 
 // Limits are punt budgets by class; a class that is not in it has the budget
@@ -33,6 +38,9 @@ func DefaultLimits() Limits {
 		punt.RS:     {Rate: 20, Burst: 40},
 		punt.DHCPv6: {Rate: 50, Burst: 100},
 		punt.Echo:   {Rate: 100, Burst: 200},
+		punt.Error:  {Rate: 20, Burst: 40},
+		punt.Source: {Rate: 20, Burst: 40},
+		punt.Log:    {Rate: 5, Burst: 10},
 	}
 }
 
@@ -42,10 +50,10 @@ type NetworkSpec struct {
 	// MTU is the link's in octets, 0 if nothing is known of it.
 	MTU    int
 	Limits Limits
-	// MaxLeases is that of each port, nil for the Spec's.
-	MaxLeases           *int
-	RouterAdvertisement AdvertSpec
-	Subnets             []SubnetSpec
+	// MaxLeases and MaxAddresses are those of each port, nil for the Spec's.
+	MaxLeases, MaxAddresses *int
+	RouterAdvertisement     AdvertSpec
+	Subnets                 []SubnetSpec
 	// Options are the DHCPv6 options of all clients.
 	Options     []OptionSpec
 	Delegations []DelegationSpec
@@ -147,7 +155,7 @@ type PortSpec struct {
 	Name, Network string
 	// MAC may be zero: its Interface's attached-mac counts then.
 	MAC wire.MAC
-	// Addresses need not hold those made by SLAAC.
+	// Addresses, of both families, need not hold those made by SLAAC.
 	Addresses       []netip.Addr
 	Router, Unknown bool
 	Limits          Limits
@@ -157,6 +165,16 @@ type PortSpec struct {
 	Options []OptionSpec
 	// DHCPv6Relay is as in Port.
 	DHCPv6Relay bool
+	// PortSecurity is as in Port.Secured; nil is on, but for a port with Unknown.
+	PortSecurity *bool
+	// Pairs are the addresses it may use beside its own (Neutron's allowed
+	// address pairs); a zero MAC is the port's.
+	Pairs []AddressPair
+	// MaxAddresses is how many learned addresses it may hold, nil for the network's.
+	MaxAddresses *int
+	// SecurityGroups names the groups whose rules filter it. Nil filters
+	// nothing, an empty list lets nothing in.
+	SecurityGroups []string
 }
 
 // Defaults of what a Spec may leave out.

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"damselfly/internal/punt"
+	"damselfly/internal/wire"
 )
 
 // maxName is the longest name of an object in octets.
@@ -28,7 +29,8 @@ func Validate(s *Spec) []Problem {
 	}
 	c.limits("limits", s.Limits)
 	c.maxLeases("", s.MaxLeases)
-	for object, n := range map[string]int{"networks": len(s.Networks), "ports": len(s.Ports)} {
+	c.maxAddresses("", s.MaxAddresses)
+	for object, n := range map[string]int{"networks": len(s.Networks), "ports": len(s.Ports), "security_groups": len(s.Groups)} {
 		if n > punt.MaxKey {
 			c.add(object, "", "the list has %d entries: one bridge serves %d", n, punt.MaxKey)
 		}
@@ -45,7 +47,12 @@ func Validate(s *Spec) []Problem {
 		c.leases(i)
 	}
 	c.delegatedOnce()
+	c.groups()
 	ports := make(map[string]bool)
+	c.portMACs = make(map[portMAC]string)
+	for i := range s.Ports {
+		c.portMACs[portMAC{s.Ports[i].Network, s.Ports[i].MAC}] = s.Ports[i].Name
+	}
 	for i := range s.Ports {
 		c.port(i, ports)
 	}
@@ -60,6 +67,15 @@ type checker struct {
 	problems []Problem
 	networks map[string]*networkFacts // by name; the first of a name
 	routed   map[string]bool          // names of networks that some router stands on
+	// stateless has every security group by name.
+	stateless map[string]bool
+	portMACs  map[portMAC]string // who has a configured MAC
+}
+
+// portMAC is a MAC on a network.
+type portMAC struct {
+	network string
+	mac     wire.MAC
 }
 
 // networkFacts are what the routers and ports of a network are checked against.
@@ -113,6 +129,13 @@ func (c *checker) limits(object string, limits Limits) {
 func (c *checker) maxLeases(object string, n *int) {
 	if n != nil && (*n < 0 || *n > UnlimitedLeases) {
 		c.add(strings.TrimPrefix(object+".limits.leases", "."), "", "%d is no number of leases: give 0 to %d, or none", *n, UnlimitedLeases-1)
+	}
+}
+
+// maxAddresses checks a number of learned addresses; object is "" for that of all ports.
+func (c *checker) maxAddresses(object string, n *int) {
+	if n != nil && *n < 0 && *n != UnlimitedAddresses {
+		c.add(strings.TrimPrefix(object+".limits.addresses", "."), "RFC 6620 section 4.1", "%d is no number of addresses: give 0 or more, or none", *n)
 	}
 }
 
@@ -171,7 +194,11 @@ func (c *checker) unicast(object string, a netip.Addr) bool {
 // claim notes who has an address on a network, or that two would.
 func (c *checker) claim(n *networkFacts, object string, a netip.Addr, who string) {
 	if other, taken := n.addrs[a]; taken {
-		c.add(object, "RFC 4862 section 5.4", "%s is already %s's on network %s: give each its own address", a, other, n.spec.Name)
+		rfc := "RFC 4862 section 5.4"
+		if a.Is4() {
+			rfc = "RFC 5227 section 1"
+		}
+		c.add(object, rfc, "%s is already %s's on network %s: give each its own address", a, other, n.spec.Name)
 		return
 	}
 	n.addrs[a] = who

@@ -18,7 +18,9 @@ func (c *checker) port(i int, names map[string]bool) {
 		c.add(object+".mac", "RFC 2464 section 7", "%s is a multicast MAC: the first octet must be even", p.MAC)
 	}
 	c.maxLeases(object, p.MaxLeases)
+	c.maxAddresses(object, p.MaxAddresses)
 	c.optionList(object+".options", p.Options)
+	c.portGroups(object, p)
 	n := c.networks[p.Network]
 	if n == nil {
 		c.add(object+".network", "", "there is no network %q: configure it, or correct the name", p.Network)
@@ -27,13 +29,18 @@ func (c *checker) port(i int, names map[string]bool) {
 	if !c.few(object+".addresses", len(p.Addresses)) {
 		return
 	}
+	c.security(object, p, n)
 	who := "port " + p.Name
 	if !p.MAC.IsZero() {
 		c.claimMAC(n, object+".mac", p.MAC, who, p.MAC.String())
 	}
 	for j, a := range p.Addresses {
 		o := fmt.Sprintf("%s.addresses[%d]", object, j)
-		if c.unicast(o, a) && c.onLink(o, a, n) {
+		if a.Is4() {
+			if c.unicast4(o, a) {
+				c.claim(n, o, a, who)
+			}
+		} else if c.unicast(o, a) && c.onLink(o, a, n) {
 			c.claim(n, o, a, who)
 		}
 	}

@@ -1,0 +1,68 @@
+package flows
+
+// Clause is what a flow of a role does to a frame, for people.
+type Clause struct {
+	// Text continues "the frame ": "is dropped: ...".
+	Text string
+	// RFC is the clause that asks for it, such as "RFC 6105 section 1"; "" where
+	// it is Damselfly's own rule.
+	RFC string
+}
+
+// Clause returns what flows of the role do, and the RFC that has them do it.
+func (r Role) Clause() Clause {
+	if r >= roles {
+		return Clause{Text: "meets a flow of another version of Damselfly"}
+	}
+	return clauses[r]
+}
+
+// clauses has one for each role; a test holds it complete, with an RFC for each
+// drop but those named there.
+var clauses = [roles]Clause{
+	RoleOther:              {Text: "meets a flow without a role"},
+	RoleClassify:           {Text: "is told to its port and network"},
+	RoleGuard:              {Text: "passes the guard: its header chain can be judged"},
+	RoleGate:               {Text: "is let in to a service, through the port's meter"},
+	RoleND:                 {Text: "is looked at for what is the sender's own in it"},
+	RoleNDAnswer:           {"is turned into the Neighbor Advertisement that answers it", "RFC 4861 section 7.2.4"},
+	RoleNDForward:          {"is the sender's own in every part and is carried on", "RFC 4861 section 7.2"},
+	RoleNDAway:             {Text: "is carried on, since Damselfly is away and it is the sender's own in every part"},
+	RoleEcho:               {Text: "is an Echo Request to an address of Damselfly and goes through the port's meter"},
+	RoleEchoAnswer:         {"is turned into the Echo Reply that answers it", "RFC 4443 section 4.2"},
+	RolePunt:               {Text: "is handed to Damselfly"},
+	RoleSwitch:             {Text: "is switched by its destination"},
+	RoleOutput:             {Text: "is delivered"},
+	RoleDropTagged:         {Text: "is dropped: it carries a VLAN tag, and access ports are untagged"},
+	RoleDropHeaderChain:    {"is dropped: its header chain is cut off, or it is a later fragment that could complete a hidden message", "RFC 7112 section 5"},
+	RoleDropNextHeader:     {"is dropped: behind a header of unknown format anything may hide", "RFC 7113 section 3"},
+	RoleDropEtherType:      {Text: "is dropped: no network carries this Ethernet type, only IPv6, IPv4 and ARP"},
+	RoleDropSource:         {"is dropped: its source is a group, or an address that never leaves a node", "RFC 4291 section 2.7"},
+	RoleDropNDInvalid:      {"is dropped: no receiver may accept this Neighbor Discovery (hop limit 255, code 0, no fragment), or the port's limit lets none of it pass", "RFC 4861 section 7.1"},
+	RoleDropGuestRA:        {"is dropped: a guest that is no router may not send Router Advertisements", "RFC 6105 section 1"},
+	RoleDropRedirect:       {"is dropped: only the router may send a Redirect", "RFC 4861 section 8.1"},
+	RoleDropAway:           {Text: "is dropped: only Damselfly could have served it, and it is away"},
+	RoleDropUnknownMAC:     {Text: "is dropped: no port of the network is known for its destination MAC"},
+	RoleDropEcho:           {"is dropped: an Echo Request that may not be answered, for its source or the port's limit", "RFC 4443 section 4.2"},
+	RoleDropUnbound:        {Text: "is dropped: the port it goes to is not on the switch"},
+	RoleDropDefault:        {Text: "is dropped: it came to this table by no known way"},
+	RoleDropDHCPv6Server:   {"is dropped: only a DHCPv6 server sends to clients, and no guest of this network is one", "RFC 7610 section 5"},
+	RoleDropDHCPv6Unserved: {"is dropped: it asks DHCPv6 servers on a network that Damselfly advertises and gives no DHCPv6", "RFC 7610 section 5"},
+	RoleDropDHCPv6Refused:  {"is dropped: it asks DHCPv6 servers where its port may not ask, in fragments, or over the port's limit", "RFC 9915 section 7.1"},
+	RoleRoute:              {"is routed to the requesting router that its destination was delegated to", "RFC 9915 section 6.3"},
+	RoleDropHopLimit:       {"is dropped: it is to be routed and its hop limit is used up", "RFC 8200 section 3"},
+	RoleDropScope:          {"is dropped: it is to be routed and its source may not leave its link", "RFC 4291 section 2.5.6"},
+	RoleDropNoRoute:        {"is dropped: the router has no route for its destination", "RFC 4443 section 3.1"},
+	RoleSource:             {Text: "comes from a source of the port's own"},
+	RoleLearn:              {"comes from a source that nobody is known to hold", "RFC 6620 section 3.2.3"},
+	RoleDropSpoofed:        {"is dropped: its source is not the port's own", "RFC 6620 section 3.2.3"},
+	RoleDropMLDQuery:       {"is dropped: a guest that is no router may not ask for multicast listeners", "RFC 3810 section 5.1"},
+	RoleTrack:              {Text: "is told to its connection"},
+	RoleRemote:             {Text: "is told to the security groups of its remote address"},
+	RoleRule:               {Text: "matches a rule of a security group"},
+	RoleVerdict:            {Text: "is treated as the rules came to"},
+	RoleReject:             {"is rejected by a rule: its sender is told so", "RFC 4443 section 3.1"},
+	RoleDropState:          {Text: "is dropped: it belongs to no connection and can begin none"},
+	RoleDropDenied:         {Text: "is dropped: no rule of the port's security groups allows it"},
+	RoleDropUnsorted:       {Text: "is counted for its port"},
+}

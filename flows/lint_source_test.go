@@ -1,0 +1,99 @@
+package flows
+
+import (
+	"fmt"
+	"slices"
+
+	"damselfly/internal/topology"
+)
+
+// lintSourceFirst: no allow of an access port stands above the source checks.
+// Whatever passes the guard table goes to the source table, what passes that on
+// to the one of addresses, and only from there to the services; only a port that
+// is not secured skips what is checked.
+func lintSourceFirst(c *compilation) (faults []string) {
+	next := map[uint8][]uint8{
+		TableClassify:      {TableGuard},
+		TableGuard:         {TableSource},
+		TableSource:        {TableSourceAddress, TableSpoofed},
+		TableSourceAddress: {TableServices, TableLearn, TableSpoofed},
+		TableLearn:         {TableSpoofed},
+		TableSpoofed:       {},
+	}
+	for _, f := range c.flows {
+		allowed, checked := next[f.Table]
+		if !checked {
+			for _, a := range f.Actions {
+				if r, ok := a.(Resubmit); ok && r.Table < TableServices {
+					faults = append(faults, "goes back to the checks: "+f.String())
+				}
+			}
+			continue
+		}
+		for _, a := range f.Actions {
+			switch a := a.(type) {
+			case Resubmit:
+				if !slices.Contains(allowed, a.Table) && !(a.Table == TableServices && f.Table == TableSource && c.opens(&f)) {
+					faults = append(faults, "goes round a check of the source: "+f.String())
+				}
+			case ToGroup:
+				if f.Cookie.Role() != RoleLearn {
+					faults = append(faults, "leaves before the source is checked: "+f.String())
+				}
+			case Output, Punt:
+				faults = append(faults, "leaves before the source is checked: "+f.String())
+			}
+		}
+		faults = append(faults, c.sourceAllow(&f)...)
+	}
+	return faults
+}
+
+// port is the port that a flow is for, nil for all of them.
+func (c *compilation) port(f *Flow) *topology.Port {
+	from, ok := f.Match.Get(regPort)
+	if !ok {
+		return nil
+	}
+	return c.snapshot.Port(uint16(from.Value.Uint(4)))
+}
+
+// opens reports whether a flow is for a port that is not secured.
+func (c *compilation) opens(f *Flow) bool {
+	p := c.port(f)
+	return p != nil && !p.Secured
+}
+
+// sourceAllow checks one flow that passes frames on: for a secured port it has a
+// MAC that the port may send with, and an address of it; above what others hold,
+// nothing else passes but what routers alone send, which ends behind.
+func (c *compilation) sourceAllow(f *Flow) (faults []string) {
+	p := c.port(f)
+	if c.opens(f) || len(f.Actions) == 0 {
+		return nil
+	}
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Sprintf(format, args...)+": "+f.String())
+	}
+	mac, hasMAC := f.Match.Get(EthSrc)
+	switch {
+	case f.Table == TableSource && slices.Contains(f.Actions, Action(Resubmit{TableSourceAddress})),
+		f.Table == TableSourceAddress && p != nil && slices.Contains(f.Actions, Action(Resubmit{TableServices})):
+		if p == nil || !hasMAC || !mac.Exact() || !p.HasMAC([6]byte(mac.Value[:6])) {
+			fault("passes a MAC that is not the port's")
+		}
+	}
+	if f.Table != TableSourceAddress || f.Priority <= sourceTaken || !slices.Contains(f.Actions, Action(Resubmit{TableServices})) {
+		return faults
+	}
+	if typ, ok := f.Match.Get(ICMPv6Type); ok && p == nil && slices.Contains([]uint8{130, 134, 137}, typ.Value[0]) {
+		return faults
+	}
+	for _, field := range []Field{IPv6Src, IPv4Src, ARPSPA, ARPTPA} {
+		if e, ok := f.Match.Get(field); ok && e.Exact() && p != nil {
+			return faults
+		}
+	}
+	fault("passes any address above those of others")
+	return faults
+}

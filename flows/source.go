@@ -1,0 +1,248 @@
+package flows
+
+import (
+	"net/netip"
+	"slices"
+
+	"damselfly/internal/punt"
+	"damselfly/internal/topology"
+	"damselfly/internal/wire"
+)
+
+// Priorities of the source tables. What is the port's own by name counts before
+// what somebody else is known to hold, and that before prefixes: a pair of a
+// whole prefix gives nobody an address that another has.
+const (
+	sourceOwn       = 600
+	sourceNamed     = 590
+	sourceOpen      = 550
+	sourceTaken     = 500
+	sourcePair      = 450
+	sourceDelegated = 440
+	sourceJudged    = 300
+	sourceRefused   = 250
+	sourceLearn     = 200
+	sourceOther     = 100
+	sourceRest      = 1
+)
+
+// vrrp is where VRRP's advertisements go (RFC 9568 section 5.1.2.2).
+var vrrp = netip.MustParseAddr("ff02::12")
+
+const (
+	protoVRRP   = 112
+	dhcpClient4 = 68
+	dhcpServer4 = 67
+)
+
+var (
+	toServices = Resubmit{TableServices}
+	toSpoofed  = Resubmit{TableSpoofed}
+)
+
+// baseSourceFlows are the parts of the source tables that all ports share. A
+// host without an address yet asks for routers, probes and reports groups (RFC
+// 4861 section 6.3.7, RFC 4862 section 5.4.2, RFC 9777 section 5.2.13): whether
+// it may is judged behind.
+func (b *builder) baseSourceFlows() {
+	t := uint8(TableSourceAddress)
+	nobody := Match{}.Src(netip.IPv6Unspecified())
+	for _, typ := range judgedND {
+		b.add(t, sourceJudged, RoleSource, nobody.ICMPv6(typ), toServices)
+	}
+	for _, typ := range []uint8{wire.TypeMLDv1Report, wire.TypeMLDDone, wire.TypeMLDv2Report} {
+		b.add(t, sourceJudged, RoleSource, nobody.ICMPv6(typ).DstIn(linkLocalMulticast), toServices)
+	}
+	b.add(t, sourceRefused, RoleSource, nobody.IPv6(), toSpoofed)
+	// What only routers send ends by its own name, whoever it claims to be from.
+	for _, typ := range []uint8{wire.TypeRouterAdvert, wire.TypeRedirect, wire.TypeMLDQuery} {
+		b.add(t, sourceNamed, RoleSource, Match{}.ICMPv6(typ), toServices)
+	}
+	b.add(t, sourceOther, RoleSource, Match{}.With(EthType, U16(ethTypeIPv4)), toServices)
+	for _, t := range []uint8{TableSource, TableSourceAddress, TableLearn} {
+		b.add(t, sourceRest, RoleSource, nil, toSpoofed)
+		b.add(t, 0, RoleDropDefault, nil)
+	}
+	b.add(TableSpoofed, 0, RoleDropDefault, nil)
+}
+
+// judgedND are the messages of Neighbor Discovery whose source, where nobody is
+// known to hold it, is Damselfly's to judge: they are how hosts tell of it (RFC
+// 6620 section 3.2.3).
+var judgedND = []uint8{wire.TypeRouterSolicit, wire.TypeNeighborSolicit, wire.TypeNeighborAdvert}
+
+// networkSourceFlows keep from everybody what is the router's, let in what may
+// be learned, and let requesting routers send from what was delegated to them.
+func (b *builder) networkSourceFlows(n *topology.Network) {
+	if n.Router != nil {
+		for _, a := range n.Router.All() {
+			b.taken(n.Key, a)
+		}
+	}
+	for _, a := range n.SharedAddresses() {
+		b.taken(n.Key, a)
+	}
+	t := uint8(TableSourceAddress)
+	for _, p := range n.Learnable {
+		for _, typ := range judgedND {
+			b.add(t, sourceJudged, RoleSource, within(Match{}.On(n.Key).ICMPv6(typ), p), toServices)
+		}
+		b.add(t, sourceLearn, RoleSource, within(Match{}.On(n.Key).IPv6(), p), Resubmit{TableLearn})
+	}
+	ports := make(map[uint16]*topology.Port, len(n.Ports))
+	for _, p := range n.Ports {
+		ports[p.Key] = p
+	}
+	for _, d := range n.Delegated {
+		if p := ports[d.Port]; p != nil && p.Secured && p.OFPort != 0 {
+			b.add(t, sourceDelegated, RoleSource, Match{}.From(p.Key).EthSrc(p.MAC).IPv6().SrcIn(d.Prefix), toServices)
+		}
+	}
+}
+
+// within matches sources of a prefix; that of all addresses needs no match.
+func within(m Match, p netip.Prefix) Match {
+	if p.Bits() == 0 {
+		return m
+	}
+	return m.SrcIn(p)
+}
+
+// taken keeps an address from all ports of a network that have no flow of their
+// own for it.
+func (b *builder) taken(network uint16, a netip.Addr) {
+	m := Match{}.On(network)
+	if a.Is4() {
+		b.add(TableSourceAddress, sourceTaken, RoleSource, m.Src4In(netip.PrefixFrom(a, 32)), toSpoofed)
+		b.add(TableSourceAddress, sourceTaken, RoleSource, m.With(EthType, U16(ethTypeARP)).With(ARPSPA, Addr(a)), toSpoofed)
+		return
+	}
+	b.add(TableSourceAddress, sourceTaken, RoleSource, m.IPv6().Src(a), toSpoofed)
+}
+
+// portSourceFlows let a port send from what is its own. Behind a port with
+// Unknown nothing is known to be; what another unsecured port sends is let pass,
+// with its own addresses marked for the flows of Neighbor Discovery.
+func (b *builder) portSourceFlows(p *topology.Port) {
+	if p.Unknown {
+		b.add(TableSource, sourceOwn, RoleSource, Match{}.From(p.Key), toServices)
+		return
+	}
+	own := Match{}.From(p.Key).EthSrc(p.MAC)
+	for _, a := range p.Addresses {
+		b.add(TableSourceAddress, sourceOwn, RoleSource, own.IPv6().Src(a), LoadBits(regND, ndOwnSource, ndOwnSource), toServices)
+		b.taken(p.Network.Key, a)
+	}
+	for _, a := range p.IPv4 {
+		b.taken(p.Network.Key, a)
+	}
+	if !p.Secured {
+		b.add(TableSource, sourceOwn, RoleSource, Match{}.From(p.Key), Resubmit{TableSourceAddress})
+		b.add(TableSourceAddress, sourceOpen, RoleSource, Match{}.From(p.Key), toServices)
+		return
+	}
+	for _, m := range macsOf(p) {
+		b.add(TableSource, sourceOwn, RoleSource, Match{}.From(p.Key).EthSrc(m), Resubmit{TableSourceAddress})
+	}
+	b.pairFlows(p)
+	b.ipv4Flows(p)
+	if actions, ok := b.throughMeter(p, punt.Source); ok {
+		actions = append(actions, Load(regClass, U32(uint32(punt.Source))), ToGroup{b.group(groupPunt)})
+		b.add(TableLearn, sourceOwn, RoleLearn, Match{}.From(p.Key), actions...)
+	}
+	b.add(TableSpoofed, sourceOwn, RoleDropSpoofed, Match{}.From(p.Key))
+}
+
+// macsOf are the MACs that a secured port may send with, its own first.
+func macsOf(p *topology.Port) []wire.MAC {
+	list := []wire.MAC{p.MAC}
+	seen := map[wire.MAC]bool{p.MAC: true}
+	for _, pair := range p.Pairs {
+		if !seen[pair.MAC] {
+			list = append(list, pair.MAC)
+			seen[pair.MAC] = true
+		}
+	}
+	return list
+}
+
+// pairFlows let a port send from the IPv6 addresses of its pairs, each with the
+// pair's MAC, and tell the others of a pair that it has it: by VRRP, from a
+// link-local address of its own with the MAC of the pair (RFC 9568 section 7.3).
+func (b *builder) pairFlows(p *topology.Port) {
+	own := make(map[netip.Addr]bool, len(p.Addresses))
+	for _, a := range p.Addresses {
+		own[a] = true
+	}
+	for _, pair := range p.Pairs {
+		a := pair.Prefix.Addr()
+		if a.Is4() || pair.MAC == p.MAC && pair.Single() && own[a] {
+			continue
+		}
+		priority := uint16(sourcePair)
+		if pair.Single() {
+			priority = sourceOwn
+		}
+		b.add(TableSourceAddress, priority, RoleSource, within(Match{}.From(p.Key).EthSrc(pair.MAC).IPv6(), pair.Prefix), toServices)
+	}
+	if len(p.Pairs) == 0 {
+		return
+	}
+	advert := Match{}.From(p.Key).Proto(protoVRRP).Dst(vrrp).With(IPTTL, U8(255)).With(IPFrag, U8(fragNo))
+	b.add(TableGuard, guardPass, RoleGuard, advert, Resubmit{TableSource})
+	for _, m := range macsOf(p)[1:] {
+		for _, a := range p.Addresses {
+			if a.IsLinkLocalUnicast() {
+				b.add(TableSourceAddress, sourceOwn, RoleSource, advert.EthSrc(m).Src(a), toServices)
+			}
+		}
+	}
+}
+
+// ipv4Flows bind IPv4 and ARP: where the port has IPv4 addresses to these and
+// its pairs, else to its MAC.
+func (b *builder) ipv4Flows(p *topology.Port) {
+	t := uint8(TableSourceAddress)
+	from := Match{}.From(p.Key)
+	ip, own := from.With(EthType, U16(ethTypeIPv4)), from.EthSrc(p.MAC)
+	for _, a := range p.IPv4 {
+		b.pair4Flows(p, topology.AddressPair{Prefix: netip.PrefixFrom(a, 32), MAC: p.MAC})
+	}
+	for _, pair := range p.Pairs {
+		a := pair.Prefix.Addr()
+		if a.Is4() && !(pair.Single() && pair.MAC == p.MAC && slices.Contains(p.IPv4, a)) {
+			b.pair4Flows(p, pair)
+		}
+	}
+	switch {
+	case len(p.IPv4) > 0:
+		b.add(t, sourceOwn, RoleSource, own.Src4In(netip.PrefixFrom(netip.IPv4Unspecified(), 32)).With(IPProto, U8(protoUDP)).
+			With(UDPSrc, U16(dhcpClient4)).With(UDPDst, U16(dhcpServer4)), toServices)
+		b.add(t, sourceRefused, RoleSource, ip, toSpoofed)
+		return
+	case len(macsOf(p)) > 1:
+		b.add(t, sourceJudged, RoleSource, ip.EthSrc(p.MAC), toServices)
+		b.add(t, sourceRefused, RoleSource, ip, toSpoofed)
+	}
+	b.add(t, sourceJudged, RoleSource, own.ARP(p.MAC), toServices)
+}
+
+// pair4Flows let a port send from IPv4 addresses, and tell and probe by ARP that
+// they are its (RFC 5227 section 2.1.1).
+func (b *builder) pair4Flows(p *topology.Port, pair topology.AddressPair) {
+	priority := uint16(sourcePair)
+	if pair.Single() {
+		priority = sourceOwn
+	}
+	t := uint8(TableSourceAddress)
+	own := Match{}.From(p.Key).EthSrc(pair.MAC)
+	mask, value := prefixMask(pair.Prefix.Bits()), Addr(pair.Prefix.Addr())
+	if pair.Prefix.Bits() == 0 {
+		b.add(t, priority, RoleSource, own.With(EthType, U16(ethTypeIPv4)), toServices)
+		b.add(t, priority, RoleSource, own.ARP(pair.MAC), toServices)
+		return
+	}
+	b.add(t, priority, RoleSource, own.Src4In(pair.Prefix), toServices)
+	b.add(t, priority, RoleSource, own.ARP(pair.MAC).WithMask(ARPSPA, value, mask), toServices)
+	b.add(t, priority, RoleSource, own.ARP(pair.MAC).With(ARPSPA, Value{}).WithMask(ARPTPA, value, mask), toServices)
+}

@@ -1,0 +1,74 @@
+package icmpv6
+
+import (
+	"damselfly/handlers/packet"
+	"damselfly/handlers/reason"
+	"damselfly/internal/wire"
+	"damselfly/pipeline"
+)
+
+// MayError reports whether an error of this type and code may be originated
+// because of p (RFC 4443 section 2.4 (e)). It is the one place that says so:
+// whoever sends an error asks here, then counts on the budget of class Error for
+// the rate limit (section 2.4 (f)).
+func MayError(p *packet.Packet, typ, code uint8) bool {
+	if p.Protocol == wire.ProtocolICMPv6 {
+		// An error about an error could go round for ever; a Redirect is none by
+		// its number, but counts as one.
+		if t := p.ICMPv6().Type(); wire.IsError(t) || t == wire.TypeRedirect {
+			return false
+		}
+	}
+	// What went to many would be answered by many. Path MTU discovery of
+	// multicast needs the one exception, options that must be reported the other.
+	exempt := typ == wire.TypePacketTooBig || typ == wire.TypeParameterProblem && code == wire.CodeUnknownOption
+	if (p.IPv6.DestinationMulticast() || p.Ethernet.Destination().IsMulticast()) && !exempt {
+		return false
+	}
+	// The source must be one node's. Multicast sources do not come this far; an
+	// address with no bits behind its prefix is all routers' of that prefix.
+	if p.IPv6.SourceUnspecified() {
+		return false
+	}
+	source := p.IPv6.Source()
+	if source.IsMulticast() {
+		return false
+	}
+	for i := range p.Network.Subnets {
+		if prefix := p.Network.Subnets[i].Prefix; prefix.Bits() < 127 && prefix.Addr() == source {
+			return false
+		}
+	}
+	return true
+}
+
+// Reject answers a packet that a rule of a security group rejects, in the name
+// of its destination: a TCP segment with a reset (RFC 9293 section 3.10.7.1), so
+// that a client gives up at once, anything else with Destination Unreachable,
+// administratively prohibited (RFC 4443 section 3.1).
+func Reject(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
+	if why := p.Honest(wire.MAC{}, false); why != 0 {
+		return why
+	}
+	if !MayError(p, wire.TypeDestinationUnreachable, wire.CodeProhibited) {
+		return reason.NoErrorDue
+	}
+	h := wire.Headers{
+		SourceMAC:      p.Ethernet.Destination(),
+		DestinationMAC: p.Ethernet.Source(),
+		Source:         p.IPv6.Destination(),
+		Destination:    p.IPv6.Source(),
+		HopLimit:       wire.DefaultHopLimit,
+	}
+	if p.Protocol != wire.ProtocolTCP {
+		wire.PutError(r.Back(&p.Frame, wire.ErrorFrameLen(p.IPv6)), &h, wire.TypeDestinationUnreachable, wire.CodeProhibited, 0, p.IPv6)
+		return reason.Rejected
+	}
+	segment := wire.TCP(p.Payload)
+	length, ok := segment.SegmentLength()
+	if !ok || segment.Flags()&wire.TCPRst != 0 || p.Fragment > wire.AtomicFragment {
+		return reason.NoErrorDue
+	}
+	wire.PutReset(r.Back(&p.Frame, wire.ResetFrameLen), &h, segment, length)
+	return reason.Rejected
+}

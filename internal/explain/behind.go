@@ -1,0 +1,127 @@
+package explain
+
+import (
+	"net/netip"
+
+	"damselfly/flows"
+	"damselfly/internal/topology"
+)
+
+// party says whose configuration stands behind a verdict.
+type party uint8
+
+const (
+	sender party = iota
+	network
+	router
+	// holder is who holds the address that the frame is about, or goes to.
+	holder
+	// claimed is who holds the address that the frame comes from.
+	claimed
+)
+
+// ref is a key of a party's; "" is the party as a whole.
+type ref struct {
+	party party
+	key   string
+}
+
+// behindRole has the keys that make flows of a role; of others it is the sender.
+var behindRole = map[flows.Role][]ref{
+	flows.RoleNDAnswer:           {{holder, ""}},
+	flows.RoleNDForward:          {{holder, ""}},
+	flows.RoleEchoAnswer:         {{router, ""}},
+	flows.RoleRoute:              {{network, "delegation"}},
+	flows.RoleDropNDInvalid:      {{sender, "limits"}},
+	flows.RoleDropGuestRA:        {{sender, "router"}},
+	flows.RoleDropRedirect:       {{sender, ""}, {router, ""}},
+	flows.RoleDropUnknownMAC:     {{network, ""}},
+	flows.RoleDropEcho:           {{sender, "limits.echo"}},
+	flows.RoleDropDHCPv6Server:   {{sender, ""}, {network, "subnets"}},
+	flows.RoleDropDHCPv6Unserved: {{network, "subnets"}},
+	flows.RoleDropDHCPv6Refused:  {{sender, "dhcpv6_relay"}, {sender, "limits.dhcpv6"}},
+	flows.RoleDropHopLimit:       {{router, ""}},
+	flows.RoleDropScope:          {{router, ""}},
+	flows.RoleDropNoRoute:        {{router, ""}},
+	flows.RoleDropSpoofed:        {{sender, "addresses"}, {sender, "allowed_address_pairs"}, {sender, "port_security"}, {claimed, ""}},
+	flows.RoleDropMLDQuery:       {{sender, "router"}},
+	flows.RoleReject:             {{sender, "security_groups"}},
+	flows.RoleDropState:          {{sender, "security_groups"}},
+	flows.RoleDropDenied:         {{sender, "security_groups"}},
+}
+
+// behindReason is behindRole for what Damselfly decides, by the reason's name.
+var behindReason = map[string][]ref{
+	"answered":                  {{holder, ""}},
+	"dad-defended":              {{holder, ""}},
+	"relayed":                   {{holder, ""}},
+	"own-address":               {{holder, ""}},
+	"target-unbound":            {{holder, ""}},
+	"forged-mac":                {{sender, "mac"}, {sender, "unknown"}},
+	"forged-link-layer":         {{sender, "mac"}},
+	"forged-source":             {{claimed, ""}, {sender, "addresses"}},
+	"forged-target":             {{holder, ""}, {sender, "addresses"}},
+	"forged-router-flag":        {{sender, "router"}},
+	"guest-ra":                  {{sender, "router"}},
+	"guest-redirect":            {{sender, ""}, {router, ""}},
+	"over-limit":                {{sender, "limits"}},
+	"dhcpv6-not-served":         {{network, "subnets"}},
+	"dhcpv6-relay-not-allowed":  {{sender, "dhcpv6_relay"}},
+	"dhcpv6-unknown-link":       {{network, "subnets"}},
+	"dhcpv6-forwarded":          {{network, "subnets"}},
+	"dhcpv6-server-unreachable": {{network, "subnets"}},
+}
+
+// behind returns the lines that stand behind a verdict.
+func (e *Explainer) behind(refs []ref, f facts, p *topology.Port) (out []Line) {
+	if refs == nil {
+		refs = []ref{{sender, ""}}
+	}
+	for _, r := range refs {
+		object, key := e.object(r, f, p)
+		if line, ok := e.lines.of(object, key); ok {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// object finds whom a ref means.
+func (e *Explainer) object(r ref, f facts, p *topology.Port) (object, key string) {
+	on := p.Network.Name
+	switch r.party {
+	case network:
+		return "network " + on, r.key
+	case router:
+		if object := "the router on " + on; e.lines.path(object) != "" {
+			return object, r.key
+		}
+		return "network " + on, "subnets" // whose prefixes are advertised without a router
+	case holder:
+		a := f.target
+		if !a.IsValid() {
+			a = f.destination
+		}
+		return e.holder(a, p)
+	case claimed:
+		return e.holder(f.source, p)
+	}
+	return "port " + p.Name, r.key
+}
+
+// holder finds the key that gives somebody on p's network an address; for what
+// nobody holds, or all do, it is what the network is.
+func (e *Explainer) holder(a netip.Addr, p *topology.Port) (object, key string) {
+	n := e.o.Snapshot.Network(p.Network.Key)
+	if n == nil {
+		return "", ""
+	}
+	switch o, ok := n.Owner(a); {
+	case !ok:
+		return "network " + n.Name, "subnets"
+	case o.Port == nil:
+		return e.object(ref{router, ""}, facts{}, p)
+	default:
+		return "port " + o.Port.Name, e.lines.addressKey(o.Port.Name, a)
+	}
+}

@@ -1,0 +1,44 @@
+package wire
+
+import "encoding/binary"
+
+// Codes of ICMPv6 errors (RFC 4443 section 3).
+const (
+	// CodeProhibited: communication with the destination is administratively prohibited (RFC 4443 section 3.1).
+	CodeProhibited = 1
+	// CodeUnknownOption: an IPv6 option that is not known (RFC 4443 section 3.4).
+	CodeUnknownOption = 2
+)
+
+const (
+	// MinMTU is what every IPv6 link carries, in octets (RFC 8200 section 5).
+	MinMTU = 1280
+	// errorHeaderLen is the part of an error before what it quotes, in octets (RFC 4443 section 3.1).
+	errorHeaderLen = 8
+	// lastError is the highest ICMPv6 type that is an error (RFC 4443 section 2.1).
+	lastError = 127
+)
+
+// IsError reports whether an ICMPv6 type is an error's (RFC 4443 section 2.1).
+func IsError(typ uint8) bool { return typ <= lastError }
+
+// ErrorFrameLen is the length in octets of the frame that PutError writes about
+// a packet: it quotes as much as fits MinMTU (RFC 4443 section 2.4 (c)).
+func ErrorFrameLen(about IPv6) int {
+	return EthernetLen + min(MinMTU, IPv6Len+errorHeaderLen+len(about))
+}
+
+// PutError writes a whole frame with an ICMPv6 error about a packet into b,
+// which must have room for ErrorFrameLen(about) octets, and returns that length.
+// word is the field behind the checksum: the MTU, a pointer, or 0.
+func PutError(b []byte, h *Headers, typ, code uint8, word uint32, about IPv6) int {
+	n := ErrorFrameLen(about)
+	b = b[:n]
+	body := b[HeadersLen:]
+	sum := h.put(b, ProtocolICMPv6, len(body))
+	binary.BigEndian.PutUint32(body, uint32(typ)<<24|uint32(code)<<16)
+	binary.BigEndian.PutUint32(body[4:], word)
+	copy(body[errorHeaderLen:], about)
+	ICMPv6(body).setChecksum((sum + SumBody(body)).Checksum())
+	return n
+}
