@@ -45,8 +45,8 @@ fuzz: ## every fuzz target, FUZZTIME each (60s)
 	  done; \
 	done
 
-soak: setup ## the long forms of the tests: outages of minutes, many restarts
-	DAMSELFLY_SOAK=1 $(GO) test -count 1 -timeout 60m ./internal/e2e/
+soak: setup ## the long forms of the tests: outages of minutes, many restarts, floods of half a minute
+	DAMSELFLY_SOAK=1 $(GO) test -count 1 -timeout 120m ./internal/e2e/
 
 clean: ## what building and testing left here
 	rm -rf bin

@@ -5,8 +5,10 @@
 //	load.go        Load: stations behind ports that keep requests outstanding and check every answer
 //	pace.go        the same at a fixed rate, for latency
 //	mmsg.go        many frames a system call on a packet socket
+//	flood.go       Flood: one guest that sends all it can
 //	bare.go        Bare: the least that can answer a packet-in, to compare with
 //	cpu.go         processor time of a process
+//	carried.go     Carrier: frames from one guest to another, counted where they arrive
 //
 // The benchmarks:
 //
@@ -18,6 +20,9 @@
 //	asks_test.go       what the stations ask, and what a right answer is
 //	dhcpv6_test.go     DHCPv6's fast lane in process
 //	kea_test.go        four-way DHCPv6 exchanges through Open vSwitch, beside Kea
+//	carry_test.go      what carrying a packet between guests costs, beside NORMAL; what no rule allows
+//	traffic_test.go    what they send: UDP, echo, TCP
+//	groups_test.go     how many flows a security group takes
 //	switch_test.go     answers a second, latency and processor time through Open vSwitch
 //
 // Timings are printed and never asserted. Allocations and loss are tests.

@@ -71,6 +71,13 @@ type LongerThan struct {
 	Bit    uint8
 }
 
+// PushVLAN puts a VLAN tag in front of the frame's own content (EtherType 0x8100);
+// what VLAN it is of, a SetField of VLANVID says behind it.
+type PushVLAN struct{}
+
+// PopVLAN takes the outermost VLAN tag off.
+type PopVLAN struct{}
+
 // Track passes the packet through connection tracking in the zone that the low
 // 16 bits of register Zone name (Nicira's ct action). With a Table a copy goes
 // on there, knowing its connection, and what follows the action is for the
@@ -85,6 +92,10 @@ type Track struct {
 	Mark   uint32
 }
 
+// Untrack takes from the packet what connection tracking told of it (Nicira's
+// ct_clear action): it is untracked again.
+type Untrack struct{}
+
 func (Output) action()       {}
 func (Resubmit) action()     {}
 func (ToGroup) action()      {}
@@ -95,6 +106,9 @@ func (DecTTL) action()       {}
 func (Move) action()         {}
 func (LongerThan) action()   {}
 func (Track) action()        {}
+func (Untrack) action()      {}
+func (PushVLAN) action()     {}
+func (PopVLAN) action()      {}
 
 // Load returns the action that writes all of f.
 func Load(f Field, v Value) SetField { return SetField{f, v, ones(f.Info().Size)} }
@@ -155,6 +169,12 @@ func (a LongerThan) String() string {
 }
 
 // String implements Action.
+func (PushVLAN) String() string { return "push_vlan:0x8100" }
+
+// String implements Action.
+func (PopVLAN) String() string { return "pop_vlan" }
+
+// String implements Action.
 func (a Track) String() string {
 	s := "ct("
 	if a.Commit {
@@ -169,6 +189,9 @@ func (a Track) String() string {
 	}
 	return s + ")"
 }
+
+// String implements Action.
+func (Untrack) String() string { return "ct_clear" }
 
 // setName returns the name ovs-ofctl prints for a field it sets.
 func setName(f Field) string {

@@ -32,6 +32,7 @@ type Compiler struct {
 	env      Env
 	base     *Piece
 	networks map[uint16]compiled[*topology.Network]
+	routers  map[uint32]compiledRouter
 	ports    map[uint16]compiled[portSource]
 	counted  map[uint16]Roles // by port
 	filters  filters
@@ -45,8 +46,17 @@ type portSource struct {
 	// served: its network has a DHCPv6 server. plain: it is L2 alone, without a
 	// router or prefixes.
 	served, plain bool
-	// rejects, logs: some rule of some port does.
-	rejects, logs bool
+	// rejects, logs: some rule of some port does. tracks: some port's connections
+	// are tracked.
+	rejects, logs, tracks bool
+	// router is that of its network, 0 for none.
+	router uint32
+}
+
+// compiledRouter is a Piece and what it was made from.
+type compiledRouter struct {
+	routes []topology.Route
+	*Piece
 }
 
 // compiled is a Piece and the part of the snapshot it was made from. Parts
@@ -87,7 +97,7 @@ func (c *Compiler) Update(s *topology.Snapshot) *Pieces {
 		n := s.Network(p.Network.Key)
 		from := portSource{
 			port: p, counted: c.counted[p.Key], served: n != nil && n.DHCPv6 != nil, plain: n == nil || n.Router == nil,
-			rejects: c.filters.rejects, logs: c.filters.logs,
+			rejects: c.filters.rejects, logs: c.filters.logs, tracks: c.filters.tracks, router: n.RouterID(),
 		}
 		k, ok := c.ports[p.Key]
 		if !ok || k.from != from {
@@ -95,8 +105,23 @@ func (c *Compiler) Update(s *topology.Snapshot) *Pieces {
 		}
 		ports[p.Key] = k
 	}
-	c.networks, c.ports = networks, ports
+	c.networks, c.ports, c.routers = networks, ports, c.updateRouters(s)
 	return c.pieces()
+}
+
+// updateRouters compiles the routers whose routes changed beyond their networks' prefixes.
+func (c *Compiler) updateRouters(s *topology.Snapshot) map[uint32]compiledRouter {
+	routers := make(map[uint32]compiledRouter, len(s.Routers))
+	for _, r := range s.Routers {
+		k, ok := c.routers[r.ID]
+		if !ok || !slices.Equal(k.routes, r.Routes) {
+			b := builder{env: c.env, Piece: &Piece{}}
+			b.routerFlows(r)
+			k = compiledRouter{r.Routes, b.Piece}
+		}
+		routers[r.ID] = k
+	}
+	return routers
 }
 
 func (c *Compiler) pieces() *Pieces {
@@ -105,6 +130,9 @@ func (c *Compiler) pieces() *Pieces {
 	c.filters.pieces(out)
 	for key, n := range c.networks {
 		out.list[PieceID{'n', uint32(key)}] = n.Piece
+	}
+	for id, r := range c.routers {
+		out.list[PieceID{'t', id}] = r.Piece
 	}
 	for key, p := range c.ports {
 		out.list[PieceID{'p', uint32(key)}] = p.Piece
@@ -129,7 +157,7 @@ func (c *Compiler) port(from portSource) *Piece {
 	if p.OFPort == 0 {
 		return b.Piece
 	}
-	b.portClassifyFlows(p)
+	b.portClassifyFlows(p, from.router)
 	b.portSourceFlows(p)
 	b.portGateFlows(p)
 	b.portNDFlows(p)
@@ -137,7 +165,9 @@ func (c *Compiler) port(from portSource) *Piece {
 	b.portDHCPv6Flows(p, from.served, from.plain)
 	b.portFilterFlows(p)
 	b.portVerdictFlows(p, from.rejects, from.logs)
+	b.portConnectionFlows(p, from.tracks)
 	b.portSwitchFlows(p)
+	b.portRouteFlows(p, from.router != 0)
 	b.portDroppedFlows(p, from.counted)
 	return b.Piece
 }

@@ -111,7 +111,7 @@ const (
 	RoleDropDHCPv6Unserved
 	// RoleDropDHCPv6Refused ends DHCPv6 to servers that its port may not send there, that is in fragments, or that the port's limit forbids.
 	RoleDropDHCPv6Refused
-	// RoleRoute carries a packet on to the requesting router its destination was delegated to.
+	// RoleRoute carries a packet on from network to network.
 	RoleRoute
 	// RoleDropHopLimit ends a packet to be routed whose hop limit is used up.
 	RoleDropHopLimit
@@ -143,6 +143,18 @@ const (
 	RoleDropDenied
 	// RoleDropUnsorted counts for its port what ended by a drop that has no counter of the port's own.
 	RoleDropUnsorted
+	// RoleTrouble takes out what a router cannot carry on, to be answered through the port's meter.
+	RoleTrouble
+	// RoleDropReversePath ends a packet to be routed whose source is not where it came from.
+	RoleDropReversePath
+	// RoleDropBlackhole ends a packet to be routed that a route forbids.
+	RoleDropBlackhole
+	// RoleDropUnreachable ends a packet to be routed to an address that nobody is known to have.
+	RoleDropUnreachable
+	// RoleDropTooBig ends a packet to be routed that is longer than the next link's MTU.
+	RoleDropTooBig
+	// RoleDropLocal ends a packet to the router itself, which takes only echo requests.
+	RoleDropLocal
 	roles
 )
 
@@ -156,6 +168,7 @@ var roleNames = [roles]string{
 	"route", "drop-hop-limit", "drop-scope", "drop-no-route",
 	"source", "learn", "drop-spoofed", "drop-mld-query",
 	"track", "remote", "rule", "verdict", "reject", "drop-state", "drop-denied", "drop-unsorted",
+	"trouble", "drop-reverse-path", "drop-blackhole", "drop-unreachable", "drop-too-big", "drop-local",
 }
 
 // String returns the role's name as metrics and plans write it.

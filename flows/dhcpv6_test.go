@@ -74,48 +74,6 @@ func TestDHCPv6(t *testing.T) {
 	}
 }
 
-func TestRoute(t *testing.T) {
-	t.Parallel()
-	const from, to = "fd00:b1::ff:fe00:11", "2001:db8:8000:101::5"
-	routed := ip6(1, guest1, routerMAC, from, to, 17).set(IPTTL, U8(64)).set(IPv6Label, U32(7))
-	sent := func(dst wire.MAC, to string) packet {
-		return ip6(1, routerMAC, dst, from, to, 17).set(IPTTL, U8(63)).set(IPv6Label, U32(7))
-	}
-	tests := []struct {
-		name  string
-		in    packet
-		trace string
-		want  packet
-	}{
-		{"to a delegated prefix", routed, "out 2", sent(guest2, to)},
-		{"the longest wins", routed.set(IPv6Dst, at("2001:db8:8000:180::5")), "out 3", sent(mac(0x99), "2001:db8:8000:180::5")},
-		{"from a delegated prefix", ip6(3, guest3, routerMAC, "2001:db8:8000:180::1", to, 6).set(IPTTL, U8(9)), "out 2",
-			ip6(3, routerMAC, guest2, "2001:db8:8000:180::1", to, 6).set(IPTTL, U8(8))},
-		{"the last hop", routed.set(IPTTL, U8(2)), "out 2", sent(guest2, to).set(IPTTL, U8(1))},
-		{"no hop left", routed.set(IPTTL, U8(1)), "drop-hop-limit", packet{}},
-		{"back to where it came from", ip6(2, guest2, routerMAC, "2001:db8:8000:102::5", to, 17), "", packet{}},
-		{"from a link-local", routed.set(IPv6Src, at("fe80::ff:fe00:11")), "drop-scope", packet{}},
-		{"from nowhere", routed.set(IPv6Src, at("::")), "drop-spoofed", packet{}},
-		{"no route", routed.set(IPv6Dst, at("2001:db8:8000:200::5")), "drop-no-route", packet{}},
-		{"IPv4 to the router", frame(1, guest1, routerMAC, 0x0800), "drop-unknown-mac", packet{}},
-		{"not through the router", routed.set(EthDst, MAC(guest3)), "out 3", routed.set(EthDst, MAC(guest3))},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			sw := &fakeSwitch{Set: Compile(named["dhcpv6"](), envs["ndext-pulse"])}
-			if got := sw.run(tt.in); got != tt.trace {
-				t.Fatalf("%q, want %q", got, tt.trace)
-			}
-			if len(sw.left) > 0 {
-				if diff := cmp.Diff(headers(tt.want), headers(sw.left[0])); diff != "" {
-					t.Errorf("what left (-want +got):\n%s", diff)
-				}
-			}
-		})
-	}
-}
-
 // TestServedIncrementally turns DHCPv6 on and delegates a prefix: what the
 // Compiler does over must be all that a new one would make otherwise.
 func TestServedIncrementally(t *testing.T) {

@@ -64,7 +64,8 @@ func document(t *testing.T) string {
 		name  string
 		field Field
 	}{{"regPort", regPort}, {"regClass", regClass}, {"regOut", regOut}, {"regND", regND}, {"regFlags", regFlags}, {"regGroup", regGroup},
-		{"regRemote", regRemote}, {"regVerdict", regVerdict}, {"regRule", regRule}, {"regDrop", regDrop}, {"regDropPort", regDropPort}} {
+		{"regRemote", regRemote}, {"regVerdict", regVerdict}, {"regRule", regRule},
+		{"regRouter", regRouter}, {"regVia", regVia}, {"regTrouble", regTrouble}, {"regDrop", regDrop}, {"regDropPort", regDropPort}} {
 		fmt.Fprintf(&b, "| %s | %s |\n", r.field, find(t, "registers.go", "reg", r.name))
 	}
 	fmt.Fprintf(&b, "\nBits of %s:\n\n| mask | name | what it says |\n|---|---|---|\n", regND)

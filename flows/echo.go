@@ -12,6 +12,7 @@ import (
 const (
 	echoBad    = 300
 	echoAnswer = 200
+	echoFar    = 100
 )
 
 func echoRequest() Match {
@@ -45,7 +46,7 @@ func (b *builder) networkEchoFlows(n *topology.Network) {
 		b.add(TableServices, serviceEcho, RoleEcho, echoRequest().On(n.Key).EthDst(n.Router.MAC).Dst(a), Resubmit{TableEcho})
 		b.add(TableEchoReply, echoAnswer, RoleEchoAnswer, echoRequest().On(n.Key).Dst(a),
 			append(answerHeaders(a, n.Router.MAC, wire.DefaultHopLimit),
-				Load(ICMPv6Type, U8(wire.TypeEchoReply)), Output{ToInPort})...)
+				Load(ICMPv6Type, U8(wire.TypeEchoReply)), Resubmit{TableReturn})...)
 	}
 }
 

@@ -217,7 +217,7 @@ func (f Field) text(v Value) string {
 		return netip.AddrFrom4([4]byte(v[:4])).String()
 	case EthDst, EthSrc, ARPSHA, NDSLL, NDTLL:
 		return wire.MAC(v[:6]).String()
-	case CTProto, CTSrcPort, CTDstPort, ARPOp, ICMPv4Type, ICMPv4Code, SCTPSrc, SCTPDst,
+	case VLANVID, CTProto, CTSrcPort, CTDstPort, ARPOp, ICMPv4Type, ICMPv4Code, SCTPSrc, SCTPDst,
 		IPProto, IPTTL, ICMPv6Type, ICMPv6Code, TCPSrc, TCPDst, UDPSrc, UDPDst, NDOptionsType, NDReserved, IPDSCP, IPECN:
 		return fmt.Sprint(v.Uint(fieldInfo[f].Size))
 	case InPort:

@@ -157,7 +157,13 @@ func (b *builder) portFilterFlows(p *topology.Port) {
 		if p.Filter.Stateless {
 			first = s.groups
 		}
-		b.add(s.choose, filterPort, RoleTrack, at, Resubmit{first})
+		// What the sender's side found out is of a zone of its own, and nothing to
+		// judge the receiver's by.
+		var enter []Action
+		if s.direction == topology.Ingress {
+			enter = []Action{Untrack{}}
+		}
+		b.add(s.choose, filterPort, RoleTrack, at, append(enter, Resubmit{first})...)
 		if p.Router {
 			b.routerPassFlows(s, at)
 		}

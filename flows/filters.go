@@ -13,6 +13,8 @@ type filters struct {
 	members compiled[memberSource]
 	// rejects, logs: some rule of a group in use does.
 	rejects, logs bool
+	// tracks: some port's connections are tracked.
+	tracks bool
 }
 
 // groupSource is all that the piece of a group depends on: the group, and the
@@ -31,8 +33,10 @@ type memberSource struct {
 // update compiles what differs from the snapshot before.
 func (f *filters) update(env Env, s *topology.Snapshot) {
 	used := map[*topology.SecurityGroup]bool{}
+	f.tracks = false
 	for _, p := range s.Ports {
 		if p.Filter != nil {
+			f.tracks = f.tracks || !p.Filter.Stateless
 			for _, g := range p.Filter.Groups {
 				used[g] = true
 			}

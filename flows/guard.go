@@ -51,6 +51,16 @@ func (b *builder) guardFlows() {
 	b.add(t, guardDrop, RoleDropHeaderChain, Match{}.Proto(0))
 	b.add(t, guardDrop, RoleDropHeaderChain, ip6.With(IPTTL, U8(0)))
 	b.add(t, guardDrop, RoleDropHeaderChain, Match{}.ICMPv6(0))
+	// One that ends before or within its transport header reads as ports 0, which
+	// nobody has: whatever has passed this has its ports in the first fragment, for
+	// the shield of DHCPv6 and for the rules of security groups (RFC 7112 section 5).
+	for _, cut := range []Match{
+		Match{}.Proto(6).With(TCPSrc, Value{}).With(TCPDst, Value{}),
+		Match{}.Proto(protoUDP).With(UDPSrc, Value{}).With(UDPDst, Value{}),
+		Match{}.Proto(132).With(SCTPSrc, Value{}).With(SCTPDst, Value{}),
+	} {
+		b.add(t, guardDrop, RoleDropHeaderChain, cut.With(IPFrag, U8(fragFirst)))
+	}
 	// Later fragments to where Neighbor Discovery and DHCPv6 go could complete
 	// a message that the first fragment hid (RFC 6980 section 5).
 	later := ip6.With(IPFrag, U8(fragLater))
@@ -61,6 +71,7 @@ func (b *builder) guardFlows() {
 	for _, p := range passedProtocols {
 		b.add(t, guardPass, RoleGuard, Match{}.Proto(p), Resubmit{TableSource})
 	}
+	b.add(t, guardPass, RoleGuard, vrrpAdvert(), Resubmit{TableSource})
 	b.add(t, guardUnknown, RoleDropNextHeader, ip6)
 	for _, et := range []uint16{ethTypeIPv4, ethTypeARP} {
 		b.add(t, guardOther, RoleGuard, Match{}.With(EthType, U16(et)), Resubmit{TableSource})

@@ -13,6 +13,7 @@ const (
 func (b *builder) baseSwitchFlows() {
 	b.add(TableSwitch, 0, RoleDropUnknownMAC, nil)
 	b.add(TableOutput, 0, RoleDropUnbound, nil)
+	b.baseReturnFlows()
 }
 
 // portSwitchFlows deliver to a port: by its MAC, and by its key. A port that
@@ -21,7 +22,7 @@ func (b *builder) portSwitchFlows(p *topology.Port) {
 	if !p.MAC.IsZero() {
 		b.add(TableSwitch, switchKnown, RoleSwitch, Match{}.On(p.Network.Key).EthDst(p.MAC), deliver(p)...)
 	}
-	b.add(TableOutput, 100, RoleOutput, Match{}.With(regOut, U32(uint32(p.Key))), Output{p.OFPort})
+	b.portOutputFlows(p)
 }
 
 // networkSwitchFlows carry multicast and broadcast to every port of the network

@@ -12,7 +12,7 @@ func lintDHCPv6Shield(c *compilation) (faults []string) {
 	udp := Match{}.With(EthType, U16(0x86dd)).With(IPProto, U8(17))
 	switched := uint16(0)
 	for _, f := range c.flows {
-		if f.Table == TableServices && slices.Contains(f.Actions, Action(Resubmit{TableEgress})) && !isICMPv6(f.Match) {
+		if f.Table == TableServices && slices.Contains(f.Actions, Action(Resubmit{TableEgress})) && !isICMPv6(f.Match) && !isVRRP(without(f.Match, regPort)) {
 			switched = max(switched, f.Priority)
 		}
 		frag, ok := f.Match.Get(IPFrag)
@@ -44,18 +44,4 @@ func lintDHCPv6Shield(c *compilation) (faults []string) {
 func isICMPv6(m Match) bool {
 	_, ok := m.Get(ICMPv6Type)
 	return ok
-}
-
-// lintHopLimit: Open vSwitch hands a packet whose hop limit is used up to a
-// controller, so a drop of hop limit 1 stands above every flow that takes one off.
-func lintHopLimit(c *compilation) (faults []string) {
-	last := Match{}.With(EthType, U16(0x86dd)).With(IPTTL, U8(1))
-	for _, f := range c.flows {
-		if slices.Contains(f.Actions, Action(DecTTL{})) && !slices.ContainsFunc(c.flows, func(d Flow) bool {
-			return d.Table == f.Table && d.Priority > f.Priority && len(d.Actions) == 0 && d.Match.Equal(last)
-		}) {
-			faults = append(faults, "may use up the hop limit: "+f.String())
-		}
-	}
-	return faults
 }

@@ -74,6 +74,23 @@ func lintEssential(c *compilation) (faults []string) {
 	return faults
 }
 
+// lintOwnZone: what comes to the receiver's rules brings nothing along of what the
+// sender's connections are.
+func lintOwnZone(c *compilation) (faults []string) {
+	for _, f := range c.flows {
+		if f.Table != TableIngress {
+			continue
+		}
+		for i, a := range f.Actions {
+			r, ok := a.(Resubmit)
+			if ok && (r.Table == TableIngressState || r.Table == TableIngressGroups) && !slices.Contains(f.Actions[:i], Action(Untrack{})) {
+				faults = append(faults, "judges by the sender's connection: "+f.String())
+			}
+		}
+	}
+	return faults
+}
+
 // lintRejects: what is handed over of what rules decided goes through the meter
 // of its port, behind a recirculation: the meter ends only the copy it is for.
 func lintRejects(c *compilation) (faults []string) {

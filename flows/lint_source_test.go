@@ -66,7 +66,7 @@ func (c *compilation) opens(f *Flow) bool {
 
 // sourceAllow checks one flow that passes frames on: for a secured port it has a
 // MAC that the port may send with, and an address of it; above what others hold,
-// nothing else passes but what routers alone send, which ends behind.
+// nothing else passes.
 func (c *compilation) sourceAllow(f *Flow) (faults []string) {
 	p := c.port(f)
 	if c.opens(f) || len(f.Actions) == 0 {
@@ -84,9 +84,6 @@ func (c *compilation) sourceAllow(f *Flow) (faults []string) {
 		}
 	}
 	if f.Table != TableSourceAddress || f.Priority <= sourceTaken || !slices.Contains(f.Actions, Action(Resubmit{TableServices})) {
-		return faults
-	}
-	if typ, ok := f.Match.Get(ICMPv6Type); ok && p == nil && slices.Contains([]uint8{130, 134, 137}, typ.Value[0]) {
 		return faults
 	}
 	for _, field := range []Field{IPv6Src, IPv4Src, ARPSPA, ARPTPA} {

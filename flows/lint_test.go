@@ -47,16 +47,21 @@ var lints = map[string]func(*compilation) []string{
 	"classify":       lintClassify,
 	"guard":          lintGuard,
 	"next-header":    lintNextHeader,
+	"vrrp":           lintVRRP,
 	"nd-strict":      lintNDStrict,
 	"nd-drops":       lintNDDrops,
 	"dhcpv6-shield":  lintDHCPv6Shield,
 	"source-first":   lintSourceFirst,
 	"hop-limit":      lintHopLimit,
+	"trouble":        lintTrouble,
+	"reverse-path":   lintReversePath,
 	"untracked":      lintUntracked,
 	"essential":      lintEssential,
 	"rejects":        lintRejects,
+	"own-zone":       lintOwnZone,
 	"outputs":        lintOutputs,
 	"dropped":        lintDropped,
+	"tags":           lintTags,
 	"whole-punt":     lintWholePunt,
 	"metered-punt":   func(c *compilation) []string { return c.walk().punts },
 	"recirculated":   func(c *compilation) []string { return c.walk().early },
@@ -143,7 +148,7 @@ func lintLastRule(c *compilation) (faults []string) {
 	}
 	for t, f := range last {
 		switch {
-		case t == TableClassify:
+		case t == TableClassify, t == TableConnections: // who asks the latter goes on
 		case !OwnTable(t):
 			faults = append(faults, fmt.Sprintf("table %d has no name: %s", t, &f))
 		case f.Priority != 0 || len(f.Match) > 0 || len(f.Actions) > 0:
@@ -213,15 +218,19 @@ func lintClassify(c *compilation) (faults []string) {
 }
 
 // lintGuard: what a flow reads wrongly drops above every allow. A first
-// fragment cut in an extension header reads as unfragmented with next header 0;
-// later fragments could complete hidden Neighbor Discovery.
+// fragment cut in an extension header reads as unfragmented with next header 0,
+// one cut in its transport header as one of ports 0; later fragments could complete hidden Neighbor Discovery.
 func lintGuard(c *compilation) (faults []string) {
 	ip6 := Match{}.With(EthType, U16(0x86dd))
 	later := ip6.With(IPFrag, U8(3))
+	cut := func(proto uint8, src, dst Field) Match {
+		return ip6.With(IPProto, U8(proto)).With(IPFrag, U8(1)).With(src, Value{}).With(dst, Value{})
+	}
 	must := []Match{
 		ip6.With(IPProto, U8(0)),
 		ip6.With(IPProto, U8(58)).With(ICMPv6Type, U8(0)),
 		ip6.With(IPTTL, U8(0)),
+		cut(6, TCPSrc, TCPDst), cut(17, UDPSrc, UDPDst), cut(132, SCTPSrc, SCTPDst),
 		later.WithMask(IPv6Dst, Value{0xff, 0x02}, prefixMask(16)),
 		later.WithMask(IPv6Dst, Value{0xfe, 0x80}, prefixMask(10)),
 	}
@@ -270,13 +279,34 @@ func lintNextHeader(c *compilation) (faults []string) {
 	return faults
 }
 
-// isVRRP reports whether a match is of one port's VRRP advertisements, as a
-// receiver must find them (RFC 9568 section 7.1).
+// lintVRRP: VRRP passes the services by ports with a pair alone (RFC 9568
+// section 9).
+func lintVRRP(c *compilation) (faults []string) {
+	ends := false
+	for _, f := range c.flows {
+		if f.Table != TableServices || !isVRRP(without(f.Match, regPort)) {
+			continue
+		}
+		p := c.port(&f)
+		switch {
+		case len(f.Actions) == 0:
+			ends = ends || p == nil && f.Priority > serviceOther
+		case p == nil || len(p.Pairs) == 0:
+			faults = append(faults, "lets VRRP pass without a pair: "+f.String())
+		}
+	}
+	if !ends {
+		faults = append(faults, "VRRP of others does not end")
+	}
+	return faults
+}
+
+// isVRRP reports whether a match is VRRP's advertisements, as a receiver must
+// find them (RFC 9568 section 7.1).
 func isVRRP(m Match) bool {
-	_, port := m.Get(regPort)
 	want := Match{}.With(EthType, U16(0x86dd)).With(IPProto, U8(112)).With(IPTTL, U8(255)).With(IPFrag, U8(0)).
 		With(IPv6Dst, Value{0: 0xff, 1: 2, 15: 0x12})
-	return port && without(m, regPort).Equal(want)
+	return m.Equal(want)
 }
 
 // neighborDiscovery is the exact ICMPv6 type of a match if it is one of RFC
@@ -336,7 +366,7 @@ func lintNDDrops(c *compilation) (faults []string) {
 		}
 		for _, f := range c.flows {
 			e, hasType := f.Match.Get(ICMPv6Type)
-			if f.Table == drop.Table && f.Priority >= drop.Priority && slices.Contains(f.Actions, Action(Resubmit{TableEgress})) &&
+			if f.Table == drop.Table && !isVRRP(without(f.Match, regPort)) && f.Priority >= drop.Priority && slices.Contains(f.Actions, Action(Resubmit{TableEgress})) &&
 				(!hasType || e.Value[0] == typ) {
 				faults = append(faults, fmt.Sprintf("switched above the drop of type %d: %s", typ, &f))
 			}

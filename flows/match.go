@@ -132,6 +132,7 @@ const (
 	// Values of the fragment field (nicira-ext.h, nx_ip_frag).
 	fragNo    = 0
 	fragAny   = 1
+	fragFirst = 1
 	fragLater = 3
 )
 
@@ -185,6 +186,8 @@ func (m Match) protocol() string {
 				return "udp6"
 			case protoICMPv6:
 				return "icmp6"
+			case 132:
+				return "sctp6"
 			}
 		}
 		return "ipv6"
@@ -199,6 +202,8 @@ func (e FieldMatch) text() string {
 		return "vlan_tci=0x0000/0x1fff"
 	case e.Field == VLANVID && e.Value == U16(vlanPresent) && e.Mask == U16(vlanPresent):
 		return "vlan_tci=0x1000/0x1000"
+	case e.Field == VLANVID && e.Exact() && e.Value.Uint(2)&vlanPresent != 0:
+		return fmt.Sprintf("dl_vlan=%d", e.Value.Uint(2)&^vlanPresent)
 	case e.Field == CTState:
 		return "ct_state=" + ctStateText(uint32(e.Value.Uint(4)), uint32(e.Mask.Uint(4)))
 	case e.Field == UDPSrc || e.Field == TCPSrc || e.Field == SCTPSrc:

@@ -94,7 +94,7 @@ func (b *builder) replyFlows() {
 			Load(NDReserved, U32(router|flagSolicited|flagOverride)),
 			Load(NDOptionsType, U8(wire.OptionTargetLinkLayer)),
 			Move{EthSrc, NDTLL},
-			Output{ToInPort})
+			Resubmit{TableReturn})
 	}
 }
 

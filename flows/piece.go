@@ -23,7 +23,7 @@ type Piece struct {
 
 // PieceID names the part of the topology a piece stands for.
 type PieceID struct {
-	kind byte // 0 for the base, n for a network, p for a port, g for a security group, r for the members of all
+	kind byte // 0 for the base, n for a network, p for a port, g for a security group, r for the members of all, t for a router
 	key  uint32
 }
 
@@ -50,6 +50,11 @@ func (id PieceID) In(s *topology.Snapshot) string {
 			}
 		}
 		return fmt.Sprintf("the security group with id %d", id.key)
+	case 't':
+		if r := s.Router(id.key); r != nil {
+			return "router " + r.Name
+		}
+		return fmt.Sprintf("the router with id %d", id.key)
 	case 'r':
 		return "the members of security groups"
 	}

@@ -23,6 +23,12 @@ const (
 	regVerdict = Reg7
 	// regRule is the logging rule that matched last, and ruleRejected.
 	regRule = Reg0 + punt.RegRule
+	// regRouter is the router of the sender's network, 0 for none.
+	regRouter = Reg11
+	// regVia is the key of the network that a router carries a packet to, and viaTooBig.
+	regVia = Reg12
+	// regTrouble is why a router could not carry a packet on.
+	regTrouble = Reg0 + punt.RegTrouble
 	// regDrop is the role of the drop that sent a frame to be counted for its port.
 	regDrop = Reg8
 	// regDropPort is the key of the port that it counts for: its sender, or the

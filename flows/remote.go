@@ -2,8 +2,9 @@ package flows
 
 import "damselfly/internal/topology"
 
-// Priorities of the remote tables; a prefix's is remotePrefix and its length, so
-// that the longest wins.
+// Priorities of the remote tables; a prefix's is remotePrefix and two for each
+// bit of its length, so that the longest wins, and of one length the network's
+// before the router's.
 const (
 	remotePrefix = 1000
 	remoteMiss   = 1
@@ -19,7 +20,7 @@ func (b *builder) remoteMissFlows(s *side) {
 }
 
 // remoteFlows tell the class of each member's address, one flow an address and
-// direction, on the network where it is the member's.
+// direction, on the network where it is the member's, or all of its router.
 func (b *builder) remoteFlows(r *topology.Remotes, asked map[topology.Direction]bool) {
 	for _, s := range []*side{&egress, &ingress} {
 		if !asked[s.direction] {
@@ -30,11 +31,14 @@ func (b *builder) remoteFlows(r *topology.Remotes, asked map[topology.Direction]
 			if family == topology.IPv4 {
 				far = s.far4
 			}
-			m := Match{}.On(e.Network).family(family)
+			m, priority := Match{}.On(e.Network).family(family), remotePrefix+2*uint16(e.Prefix.Bits())+1
+			if e.Router != 0 {
+				m, priority = Match{}.With(regRouter, U32(e.Router)).family(family), priority-1
+			}
 			if bits := e.Prefix.Bits(); bits > 0 {
 				m = m.WithMask(far, Addr(e.Prefix.Addr()), prefixMask(bits))
 			}
-			b.add(s.remote, remotePrefix+uint16(e.Prefix.Bits()), RoleRemote, m, Load(regRemote, U32(e.Class)))
+			b.add(s.remote, priority, RoleRemote, m, Load(regRemote, U32(e.Class)))
 		}
 	}
 }

@@ -15,6 +15,9 @@ const (
 	serviceOther = 10
 )
 
+// onward is where a packet goes that no service takes.
+var onward = Resubmit{TableEgress}
+
 // serviceFlows are the part of the services table that all ports share. Drops
 // match the type alone, so that whatever a gate did not take ends here and
 // never reaches the switch table.
@@ -26,8 +29,10 @@ func (b *builder) serviceFlows() {
 		b.add(t, serviceDrop, RoleDropNDInvalid, Match{}.ICMPv6(typ))
 	}
 	b.add(t, serviceDrop, RoleDropMLDQuery, Match{}.ICMPv6(wire.TypeMLDQuery))
+	// Who has no pair has no virtual router to speak for (RFC 9568 section 9).
+	b.add(t, serviceDrop, RoleDropNextHeader, vrrpAdvert())
 	for _, et := range []uint16{ethTypeIPv6, ethTypeIPv4, ethTypeARP} {
-		b.add(t, serviceOther, RoleSwitch, Match{}.With(EthType, U16(et)), Resubmit{TableEgress})
+		b.add(t, serviceOther, RoleSwitch, Match{}.With(EthType, U16(et)), onward)
 	}
 	b.add(t, 0, RoleDropEtherType, nil)
 }
@@ -50,7 +55,7 @@ func (b *builder) portGateFlows(p *topology.Port) {
 		if p.Secured {
 			m = m.WithMask(regND, U32(ndOwnSource), U32(ndOwnSource))
 		}
-		b.add(TableServices, serviceGate, RoleGate, m, Resubmit{TableSwitch})
+		b.add(TableServices, serviceGate, RoleGate, m, onward)
 	}
 }
 

@@ -14,11 +14,11 @@ import (
 // whole prefix gives nobody an address that another has.
 const (
 	sourceOwn       = 600
-	sourceNamed     = 590
 	sourceOpen      = 550
 	sourceTaken     = 500
 	sourcePair      = 450
 	sourceDelegated = 440
+	sourceReserved  = 430
 	sourceJudged    = 300
 	sourceRefused   = 250
 	sourceLearn     = 200
@@ -54,10 +54,6 @@ func (b *builder) baseSourceFlows() {
 		b.add(t, sourceJudged, RoleSource, nobody.ICMPv6(typ).DstIn(linkLocalMulticast), toServices)
 	}
 	b.add(t, sourceRefused, RoleSource, nobody.IPv6(), toSpoofed)
-	// What only routers send ends by its own name, whoever it claims to be from.
-	for _, typ := range []uint8{wire.TypeRouterAdvert, wire.TypeRedirect, wire.TypeMLDQuery} {
-		b.add(t, sourceNamed, RoleSource, Match{}.ICMPv6(typ), toServices)
-	}
 	b.add(t, sourceOther, RoleSource, Match{}.With(EthType, U16(ethTypeIPv4)), toServices)
 	for _, t := range []uint8{TableSource, TableSourceAddress, TableLearn} {
 		b.add(t, sourceRest, RoleSource, nil, toSpoofed)
@@ -83,6 +79,9 @@ func (b *builder) networkSourceFlows(n *topology.Network) {
 		b.taken(n.Key, a)
 	}
 	t := uint8(TableSourceAddress)
+	for _, p := range n.ReservedPrefixes() {
+		b.add(t, sourceReserved, RoleSource, Match{}.On(n.Key).IPv6().SrcIn(p), toSpoofed)
+	}
 	for _, p := range n.Learnable {
 		for _, typ := range judgedND {
 			b.add(t, sourceJudged, RoleSource, within(Match{}.On(n.Key).ICMPv6(typ), p), toServices)
@@ -166,6 +165,11 @@ func macsOf(p *topology.Port) []wire.MAC {
 	return list
 }
 
+// vrrpAdvert matches the advertisements of VRRP (RFC 9568 section 7.1).
+func vrrpAdvert() Match {
+	return Match{}.Proto(protoVRRP).Dst(vrrp).With(IPTTL, U8(255)).With(IPFrag, U8(fragNo))
+}
+
 // pairFlows let a port send from the IPv6 addresses of its pairs, each with the
 // pair's MAC, and tell the others of a pair that it has it: by VRRP, from a
 // link-local address of its own with the MAC of the pair (RFC 9568 section 7.3).
@@ -188,8 +192,8 @@ func (b *builder) pairFlows(p *topology.Port) {
 	if len(p.Pairs) == 0 {
 		return
 	}
-	advert := Match{}.From(p.Key).Proto(protoVRRP).Dst(vrrp).With(IPTTL, U8(255)).With(IPFrag, U8(fragNo))
-	b.add(TableGuard, guardPass, RoleGuard, advert, Resubmit{TableSource})
+	advert := vrrpAdvert().From(p.Key)
+	b.add(TableServices, serviceGate, RoleGate, advert, onward)
 	for _, m := range macsOf(p)[1:] {
 		for _, a := range p.Addresses {
 			if a.IsLinkLocalUnicast() {

@@ -30,6 +30,8 @@ type fakeSwitch struct {
 	trace []string
 	// left are the frames that left, in the order of the trace's outs and answers.
 	left []packet
+	// trouble is that of the last frame that was handed over.
+	trouble punt.Trouble
 	// states is what conntrack of a zone says of any packet; a connection that begins where there is none.
 	states map[uint32]uint32
 	// depth guards against a loop.
@@ -92,6 +94,7 @@ func (s *fakeSwitch) actions(actions []Action, p *packet) {
 		case ToGroup:
 			s.group(s.Groups[a.ID], *p)
 		case Punt:
+			s.trouble = punt.Trouble(p.fields[regTrouble].Uint(4))
 			class := punt.Class(p.fields[regClass].Uint(4))
 			s.note("punt %s lane %d", class, a.ID-punt.ControllerID)
 		case SetField:
@@ -106,6 +109,10 @@ func (s *fakeSwitch) actions(actions []Action, p *packet) {
 				return
 			}
 			*ttl--
+		case PushVLAN:
+			p.fields[VLANVID] = U16(vlanPresent)
+		case PopVLAN:
+			p.fields[VLANVID] = Value{}
 		case Move:
 			p.fields[a.Dst] = p.fields[a.Src]
 		case LongerThan:
@@ -116,6 +123,10 @@ func (s *fakeSwitch) actions(actions []Action, p *packet) {
 			p.fields[a.Reg] = U32(reg)
 		case Track:
 			s.track(a, *p)
+		case Untrack:
+			for _, f := range []Field{CTState, CTMark, CTProto, CTSrcPort, CTDstPort} {
+				p.fields[f] = Value{}
+			}
 		case ThroughMeter:
 		}
 	}

@@ -55,10 +55,22 @@ const (
 	TableReject = 46
 	// TableLog hands over a copy of what a logging rule decided.
 	TableLog = 47
+	// TableConnections passes what begins a connection that is to be remembered, within the limit of who sends it.
+	TableConnections = 48
 	// TableSwitch finds the port behind a destination MAC.
 	TableSwitch = 50
+	// TableRouteSource lets in to the router what comes from where its source is.
+	TableRouteSource = 58
+	// TableTrouble hands over what the router cannot carry on.
+	TableTrouble = 59
 	// TableRoute finds the next hop of what was sent to the router.
 	TableRoute = 60
+	// TableNeighbor finds who has an address on the network it is routed to.
+	TableNeighbor = 61
+	// TableLength finds what is longer than the link that it leaves on.
+	TableLength = 62
+	// TableForward takes from the hop limit and sends out on the next network.
+	TableForward = 63
 	// TableIngress sends what a filtered port is to get to its rules.
 	TableIngress = 64
 	// TableIngressState finds the connection that it belongs to, and passes replies.
@@ -73,6 +85,8 @@ const (
 	TableIngressVerdict = 69
 	// TableOutput delivers to a port by its key.
 	TableOutput = 70
+	// TableReturn sends an answer back to the port that asked.
+	TableReturn = 71
 	// TableDropped counts by port what other tables end for all ports alike.
 	TableDropped = 80
 	// TableProbe is where the datapath's capabilities are tried out.
@@ -86,10 +100,11 @@ var tableNames = map[uint8]string{
 	TableNDOptions: "nd-options", TableNDFlags: "nd-flags", TableNDTarget: "nd-target", TableNDReply: "nd-reply", TableEcho: "echo",
 	TableEchoReply: "echo-reply", TableDHCPv6: "dhcpv6", TablePunt: "punt", TableAway: "away", TableSwitch: "switch",
 	TableEgress: "egress", TableEgressState: "egress-state", TableEgressGroups: "egress-groups", TableEgressRemote: "egress-remote", TableEgressRules: "egress-rules",
-	TableEgressVerdict: "egress-verdict", TableReject: "reject", TableLog: "log",
+	TableEgressVerdict: "egress-verdict", TableReject: "reject", TableLog: "log", TableConnections: "connections",
 	TableIngress: "ingress", TableIngressState: "ingress-state", TableIngressGroups: "ingress-groups", TableIngressRemote: "ingress-remote",
 	TableIngressRules: "ingress-rules", TableIngressVerdict: "ingress-verdict",
-	TableRoute: "route", TableOutput: "output", TableDropped: "dropped", TableProbe: "probe",
+	TableRouteSource: "route-source", TableTrouble: "trouble", TableRoute: "route", TableNeighbor: "neighbor", TableLength: "length", TableForward: "forward",
+	TableOutput: "output", TableReturn: "return", TableDropped: "dropped", TableProbe: "probe",
 }
 
 // TableName returns the name of a table of ours, "" for others.
@@ -105,9 +120,18 @@ const (
 	ClassifyHigh = 30999
 )
 
-// PrefixTables are the tables that match IPv6 addresses. Open vSwitch looks
-// these up by prefix, so that a megaflow keeps only the bits that decided.
-func PrefixTables() []uint8 {
-	return []uint8{TableGuard, TableSourceAddress, TableServices, TableNDTarget, TableEchoReply, TableDHCPv6, TableAway,
-		TableEgressRemote, TableEgressRules, TableRoute, TableIngressRemote, TableIngressRules}
+// PrefixTables are the tables that match addresses, and by which fields Open
+// vSwitch is to look these up by prefix, so that a megaflow keeps only the bits
+// that decided. It has room for three fields of a table; the fourth, that of
+// IPv4's other end, no flow of the table matches.
+func PrefixTables() map[uint8][]string {
+	fields := make(map[uint8][]string)
+	for _, t := range []uint8{TableGuard, TableSourceAddress, TableServices, TableNDTarget, TableEchoReply, TableDHCPv6, TableAway,
+		TableRouteSource, TableRoute, TableNeighbor, TableIngressRemote, TableIngressRules} {
+		fields[t] = []string{"ipv6_dst", "ipv6_src", "nw_src"}
+	}
+	for _, t := range []uint8{TableEgressRemote, TableEgressRules} {
+		fields[t] = []string{"ipv6_dst", "ipv6_src", "nw_dst"}
+	}
+	return fields
 }

@@ -33,6 +33,8 @@ var named = map[string]func() *topology.Snapshot{
 	"l2-groups":    func() *topology.Snapshot { return build(l2GroupsSpec(), nil) },
 	"limits":       func() *topology.Snapshot { return build(limitsSpec(), nil) },
 	"pairs":        func() *topology.Snapshot { return build(pairsSpec(), nil) },
+	"routed":       func() *topology.Snapshot { return buildRouted() },
+	"trunk":        func() *topology.Snapshot { return build(trunkSpec(), nil) },
 	"open":         func() *topology.Snapshot { return build(openSpec(), nil) },
 }
 
@@ -56,6 +58,9 @@ func input(spec *topology.Spec, ofports map[string]uint32) topology.Input {
 	for i, p := range spec.Ports {
 		in.Keys.Ports[p.Name] = uint16(i + 1)
 		of, ok := ofports[p.Name]
+		if p.Parent != "" {
+			continue
+		}
 		if !ok {
 			of = uint32(i + 1)
 		}
@@ -142,6 +147,19 @@ func pairsSpec() *topology.Spec {
 // virtualMAC is that of virtual router 1 (RFC 9568 section 7.3).
 var virtualMAC = wire.MAC{0, 0, 0x5e, 0, 2, 1}
 
+// trunkSpec has a trunk port vm1 with sub-ports: vm3 and vm4 on its own network, the one
+// filtered, and vm5, behind which anybody may be, on another.
+func trunkSpec() *topology.Spec {
+	s := routerSpec()
+	s.Networks = append(s.Networks, topology.NetworkSpec{Name: "other"})
+	s.Ports = append(s.Ports,
+		topology.PortSpec{Name: "vm3", Network: "blue", MAC: mac(0x13), Parent: "vm1", VLAN: 100, SecurityGroups: []string{"default"}},
+		topology.PortSpec{Name: "vm4", Network: "blue", MAC: mac(0x14), Parent: "vm1", VLAN: 4094},
+		topology.PortSpec{Name: "vm5", Network: "other", Unknown: true, Parent: "vm1", VLAN: 1},
+		topology.PortSpec{Name: "vm6", Network: "other", MAC: mac(0x16)})
+	return s
+}
+
 // openSpec is plain L2 with a guest that is not secured and one that is.
 func openSpec() *topology.Spec {
 	s := l2Spec()
@@ -176,6 +194,58 @@ func buildDHCPv6() *topology.Snapshot {
 	in.Delegated = map[string][]topology.DelegatedPrefix{"blue": {
 		{Prefix: netip.MustParsePrefix("2001:db8:8000:100::/56"), Port: 2, NextHop: netip.MustParseAddr("fe80::ff:fe00:12")},
 		{Prefix: netip.MustParsePrefix("2001:db8:8000:180::/57"), Port: 3, NextHop: netip.MustParseAddr("fe80::99"), MAC: mac(0x99)},
+	}}
+	s, problems := new(topology.Builder).Build(in)
+	if s == nil || len(problems) > 0 {
+		panic(fmt.Sprintf("a topology of the tests is wrong: %v", problems))
+	}
+	return s
+}
+
+// routedSpec is a router with three networks of different MTU, of which one has
+// guests that share an address, and routes of every kind.
+func routedSpec() *topology.Spec {
+	prefix, addr := netip.MustParsePrefix, netip.MustParseAddr
+	presence := func(name string, last byte) topology.PresenceSpec {
+		return topology.PresenceSpec{Network: name, MAC: wire.MAC{2, 0, 0, 0, 0xa, last}}
+	}
+	return &topology.Spec{
+		Networks: []topology.NetworkSpec{
+			{Name: "blue", MTU: 1500, Subnets: []topology.SubnetSpec{{Prefix: prefix("fd00:b1::/64")}}},
+			{Name: "red", MTU: 1400, Subnets: []topology.SubnetSpec{{Prefix: prefix("fd00:ed::/64")}},
+				Delegations: []topology.DelegationSpec{{Pool: prefix("2001:db8:8000::/40"), Length: 56}}},
+			{Name: "tiny", MTU: 1280, Subnets: []topology.SubnetSpec{{Prefix: prefix("fd00:71::/64"), Mode: topology.DHCPv6Stateful}}},
+			{Name: "apart", Subnets: []topology.SubnetSpec{{Prefix: prefix("fd00:b1::/64")}}},
+		},
+		Routers: []topology.RouterSpec{
+			{Name: "r1", Networks: []topology.PresenceSpec{presence("blue", 1), presence("red", 2), presence("tiny", 3)},
+				Routes: []topology.StaticRouteSpec{
+					{Destination: prefix("2001:db8:7::/48"), NextHops: []netip.Addr{addr("fe80::ff:fe00:13")}, Network: "red"},
+					{Destination: prefix("2001:db8:7:1::/64"), NextHops: []netip.Addr{addr("fd00:b1::ff:fe00:12")}},
+					{Destination: prefix("2001:db8:7:2::/64"), NextHops: []netip.Addr{addr("fd00:b1::77")}},
+					{Destination: prefix("2001:db8:8::/48"), Type: topology.Blackhole},
+					{Destination: prefix("2001:db8:9::/48"), Type: topology.RejectRoute},
+					{Destination: prefix("2001:db8:a::/48"), Type: topology.ProhibitRoute},
+				}},
+			{Name: "r2", Networks: []topology.PresenceSpec{presence("apart", 4)}},
+		},
+		Ports: []topology.PortSpec{
+			{Name: "vm1", Network: "blue", MAC: mac(0x11), SecurityGroups: []string{"default"}},
+			{Name: "vm2", Network: "blue", MAC: mac(0x12)},
+			{Name: "vm3", Network: "red", MAC: mac(0x13), SecurityGroups: []string{"default"}},
+			{Name: "vm4", Network: "tiny", MAC: mac(0x14), Addresses: []netip.Addr{addr("fd00:71::14")},
+				Pairs: []topology.AddressPair{{Prefix: prefix("fd00:71::50/128"), MAC: virtualMAC}}},
+			{Name: "vm5", Network: "tiny", MAC: mac(0x15), Pairs: []topology.AddressPair{{Prefix: prefix("fd00:71::50/128"), MAC: virtualMAC}}},
+			{Name: "vm6", Network: "apart", MAC: mac(0x16), SecurityGroups: []string{"default"}, PortSecurity: new(bool)},
+		},
+	}
+}
+
+// buildRouted delegates a prefix to vm3.
+func buildRouted() *topology.Snapshot {
+	in := input(routedSpec(), nil)
+	in.Delegated = map[string][]topology.DelegatedPrefix{"red": {
+		{Prefix: netip.MustParsePrefix("2001:db8:8000:100::/56"), Port: 3, NextHop: netip.MustParseAddr("fe80::ff:fe00:13")},
 	}}
 	s, problems := new(topology.Builder).Build(in)
 	if s == nil || len(problems) > 0 {

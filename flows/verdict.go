@@ -17,7 +17,8 @@ const (
 )
 
 // verdictFlows do what the rules came to: reject goes before allow, and what
-// nothing allows is dropped. A connection that begins is remembered. What is to
+// nothing allows is dropped. A connection that begins is remembered, within the
+// limit of who sends. What is to
 // be told of is told last, since a meter that is empty ends what comes after it.
 func (b *builder) verdictFlows(s *side) {
 	for _, log := range []bool{true, false} {
@@ -32,7 +33,7 @@ func (b *builder) verdictFlows(s *side) {
 		b.add(s.verdict, verdictRejects+priority, RoleReject, on(verdictReject), append([]Action{ToGroup{b.group(groupReject)}}, tellRejected...)...)
 		for _, et := range []uint16{ethTypeIPv6, ethTypeIPv4} {
 			b.add(s.verdict, verdictBegins+priority, RoleVerdict, on(verdictAllow).State(ctTrk|ctNew, 0).With(EthType, U16(et)),
-				append([]Action{Track{Zone: s.port, Commit: true}, Resubmit{s.next}}, tell...)...)
+				append([]Action{Resubmit{TableConnections}, Track{Zone: s.port, Commit: true}, Resubmit{s.next}}, tell...)...)
 		}
 		b.add(s.verdict, verdictAllows+priority, RoleVerdict, on(verdictAllow), append([]Action{Resubmit{s.next}}, tell...)...)
 	}
@@ -65,6 +66,19 @@ func (b *builder) baseRejectFlows() {
 	b.add(TableReject, rejectSilent, RoleDropDenied, Match{}.With(EthType, U16(ethTypeIPv4)))
 	b.add(TableReject, 0, RoleDropDenied, nil)
 	b.add(TableLog, 0, RoleDropDefault, nil)
+	b.add(TableConnections, 0, RoleVerdict, nil, Load(regClass, U32(uint32(punt.Opens))))
+}
+
+// portConnectionFlows limit what the switch has to remember of a port's packets,
+// in its own zone and in those of who receives them: who floods would fill what
+// there is for all. The table only notes that and returns to the flow that asked it.
+func (b *builder) portConnectionFlows(p *topology.Port, tracks bool) {
+	if !tracks {
+		return
+	}
+	if actions, ok := b.throughMeter(p, punt.Opens); ok && len(actions) > 0 {
+		b.add(TableConnections, rejectPort, RoleVerdict, Match{}.From(p.Key), actions...)
+	}
 }
 
 // portVerdictFlows hand over what a rule rejects of what a port sent, its own

@@ -38,7 +38,8 @@ func Dispatch(s *topology.Snapshot, now time.Time, f *pipeline.Frame, r *pipelin
 // replies to r and returns the frame's reason. It keeps nothing of the frame,
 // but a copy if it hands it over. What is in the frame decides, never its punt
 // class, but for two classes that a frame's content does not show: what a rule of
-// a security group rejects, and copies of what a rule logs.
+// a security group rejects or a router cannot carry on, and copies of what a rule
+// logs.
 func (v *Services) Dispatch(s *topology.Snapshot, now time.Time, f *pipeline.Frame, r *pipeline.Replies) pipeline.Reason {
 	var p packet.Packet
 	if punt.Class(f.Class) == punt.Log {
@@ -48,7 +49,10 @@ func (v *Services) Dispatch(s *topology.Snapshot, now time.Time, f *pipeline.Fra
 		return why
 	}
 	if punt.Class(f.Class) == punt.Error {
-		return icmpv6.Reject(&p, r)
+		if f.Note == 0 {
+			return icmpv6.Reject(&p, r)
+		}
+		return icmpv6.Unroutable(&p, r)
 	}
 	return v.dispatch(&p, r)
 }
@@ -89,6 +93,10 @@ func (v *Services) others(p *packet.Packet, r *pipeline.Replies) pipeline.Reason
 		if v.DHCPv6 != nil && dhcpv6.Concerns(p) {
 			return v.DHCPv6.Handle(p, r)
 		}
+	case wire.ProtocolVRRP:
+		if len(p.Port.Pairs) == 0 {
+			return stranger(p, reason.OfFault(wire.FaultUnknownNextHeader))
+		}
 	}
 	return stranger(p, reason.NotOurs)
 }
@@ -99,7 +107,23 @@ func stranger(p *packet.Packet, otherwise pipeline.Reason) pipeline.Reason {
 	if why := p.Honest(wire.MAC{}, false); why != 0 {
 		return why
 	}
+	if p.Port.Secured && p.IPv6.SourceUnspecified() && !reports(p) {
+		return reason.OfFault(wire.FaultUnspecifiedSource)
+	}
 	return otherwise
+}
+
+// reports reports whether a host says which groups it listens to, which it does
+// also before it has an address (RFC 3590 section 4, RFC 9777 section 5.2.13).
+func reports(p *packet.Packet) bool {
+	if p.Protocol != wire.ProtocolICMPv6 || !p.IPv6.Destination().IsLinkLocalMulticast() {
+		return false
+	}
+	switch p.ICMPv6().Type() {
+	case wire.TypeMLDv1Report, wire.TypeMLDDone, wire.TypeMLDv2Report:
+		return true
+	}
+	return false
 }
 
 // Decide decides one frame that Dispatch handed over, within the transaction c,
@@ -152,13 +176,18 @@ func icmp(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 		return ra.Guard(p, r)
 	case wire.TypeRedirect:
 		return nd.Redirect()
+	case wire.TypeMLDQuery:
+		// The querier of a link has an address on it (RFC 9777 section 5.1.14).
+		if !p.Port.Router || p.IPv6.SourceUnspecified() {
+			return reason.GuestMLDQuery
+		}
 	case wire.TypeEchoRequest:
 		return icmpv6.Echo(p, r)
 	}
 	return stranger(p, reason.NotHandled)
 }
 
-// locate finds the frame's port and network. A frame may have been punted by
+// locate finds the frame's port and network, and tells f its VLAN. A frame may have been punted by
 // flows of an older snapshot, so what it names need not exist any more.
 func locate(s *topology.Snapshot, f *pipeline.Frame, p *packet.Packet) pipeline.Reason {
 	if s == nil {
@@ -169,12 +198,24 @@ func locate(s *topology.Snapshot, f *pipeline.Frame, p *packet.Packet) pipeline.
 	if p.Port == nil || p.Port.Network == nil || f.InPort == 0 {
 		return reason.UnknownPort
 	}
+	f.VLAN, p.Frame.VLAN = p.Port.VLAN, p.Port.VLAN
 	if f.Network == 0 {
 		p.Frame.Network = p.Port.Network.Key
 	}
-	p.Network = s.Network(p.Frame.Network)
-	if p.Network == nil || p.Port.Network.Key != p.Network.Key {
+	p.Network = s.Network(p.Port.Network.Key)
+	if p.Network == nil {
 		return reason.UnknownNetwork
 	}
+	p.Router = s.Router(p.Network.RouterID())
+	if p.Frame.Network == p.Network.Key {
+		return 0
+	}
+	// What rules of a port on another network of the router say of it.
+	on := s.Network(p.Frame.Network)
+	class := punt.Class(f.Class)
+	if on == nil || p.Router == nil || on.RouterID() != p.Router.ID || class != punt.Error && class != punt.Log {
+		return reason.UnknownNetwork
+	}
+	p.Routed, p.Frame.Network = true, p.Network.Key
 	return 0
 }

@@ -10,7 +10,7 @@
 //	nd/           Neighbor Solicitation and Advertisement, Redirect (RFC 4861 sections 7 and 8)
 //	learn/        addresses that nobody configured: who may use one (RFC 6620)
 //	ra/           Router Solicitation and Advertisement (RFC 4861 section 6)
-//	icmpv6/       echo (RFC 4443 section 4)
+//	icmpv6/       echo, and errors about what was rejected or could not be routed (RFC 4443)
 //	dhcpv6/       the DHCPv6 server, and a relay (RFC 9915)
 //
 // A frame gets at most one reply, but a Router Solicitation one for each

@@ -130,3 +130,43 @@ func TestStranger(t *testing.T) {
 		}
 	}
 }
+
+// TestOnlyOfSome: what routers and pairs alone say, and what needs an address.
+func TestOnlyOfSome(t *testing.T) {
+	t.Parallel()
+	w := securedWorld(t)
+	group := netip.MustParseAddr("ff02::1:3")
+	icmp := func(p *fixtures.Party, typ, hopLimit uint8, source, to netip.Addr) []byte {
+		return fixtures.Message{From: p.MAC, To: wire.MulticastMAC(to), Source: source, Destination: to, HopLimit: hopLimit, Type: typ, Body: make([]byte, 20)}.Bytes()
+	}
+	vrrp := func(p *fixtures.Party, source netip.Addr) []byte {
+		to := netip.MustParseAddr("ff02::12")
+		return fixtures.Datagram{From: p.MAC, To: wire.MulticastMAC(to), Source: source, Destination: to, HopLimit: 255, Protocol: wire.ProtocolVRRP, Upper: make([]byte, 40)}.Bytes()
+	}
+	a, n, r := &w.Asker, &w.Neighbor, &w.RouterGuest
+	for _, tt := range []struct {
+		name string
+		from *fixtures.Party
+		data []byte
+		want pipeline.Reason
+	}{
+		{"a query of a guest", a, icmp(a, wire.TypeMLDQuery, 1, a.LinkLocal, wire.AllNodes), reason.GuestMLDQuery},
+		{"a query of a guest in another's name", a, icmp(a, wire.TypeMLDQuery, 1, r.LinkLocal, wire.AllNodes), reason.GuestMLDQuery},
+		{"a query of a router", r, icmp(r, wire.TypeMLDQuery, 1, r.LinkLocal, wire.AllNodes), reason.NotHandled},
+		{"a query of a router from nowhere", r, icmp(r, wire.TypeMLDQuery, 1, unspecified, wire.AllNodes), reason.GuestMLDQuery},
+		{"a query of a router in another's name", r, icmp(r, wire.TypeMLDQuery, 1, a.LinkLocal, wire.AllNodes), reason.ForgedSource},
+		{"a report from nowhere", a, icmp(a, wire.TypeMLDv1Report, 1, unspecified, group), reason.NotHandled},
+		{"a report from nowhere to far away", a, icmp(a, wire.TypeMLDv1Report, 1, unspecified, netip.MustParseAddr("ff05::2")), reason.OfFault(wire.FaultUnspecifiedSource)},
+		{"an echo reply from nowhere", a, icmp(a, wire.TypeEchoReply, 64, unspecified, group), reason.OfFault(wire.FaultUnspecifiedSource)},
+		{"anything from nowhere where a port is not secured", &w.Bridge, icmp(&w.Bridge, wire.TypeEchoReply, 64, unspecified, group), reason.NotHandled},
+		{"VRRP with a pair", a, vrrp(a, a.LinkLocal), reason.NotOurs},
+		{"VRRP without", n, vrrp(n, n.LinkLocal), reason.OfFault(wire.FaultUnknownNextHeader)},
+		{"VRRP in another's name", n, vrrp(n, a.LinkLocal), reason.ForgedSource},
+		{"from another's share of a prefix", n, icmp(n, wire.TypeEchoReply, 64, netip.MustParseAddr("fd00:b1:0:0:f::7"), group), reason.ForgedSource},
+		{"from one's own", a, icmp(a, wire.TypeEchoReply, 64, netip.MustParseAddr("fd00:b1:0:0:f::7"), group), reason.NotHandled},
+	} {
+		if why, _ := w.dispatch(tt.from, tt.data); why != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, reason.Name(why), reason.Name(tt.want))
+		}
+	}
+}

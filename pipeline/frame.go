@@ -13,6 +13,9 @@ type Frame struct {
 	// switch did not say.
 	Port    uint16
 	Network uint16
+	// VLAN is the tag that the frame came with and that what goes back by its
+	// port has to carry, 0 for none. Data is without it.
+	VLAN uint16
 	// Class is the punt class the switch gave it; limits and counters go by it.
 	// One that the counters do not have is taken as 0, no class.
 	Class uint8

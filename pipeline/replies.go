@@ -6,10 +6,14 @@ type Reply struct {
 	Data []byte
 	// Out is the switch port the frame leaves by. Through the switch: if it is
 	// 0, the frame is switched within Network by its destination as if a guest
-	// had sent it from InPort, which it therefore never leaves by.
+	// had sent it from InPort, where the port with the key Port is, which it
+	// therefore never leaves by.
 	Out     uint32
 	InPort  uint32
+	Port    uint16
 	Network uint16
+	// VLAN is the tag that it leaves by Out with, 0 for none. Data is without it.
+	VLAN uint16
 }
 
 // Replies is an arena that a Handler writes its answers into. It grows to what
@@ -38,13 +42,13 @@ func (r *Replies) Undo(n int) { r.list = r.list[:n] }
 
 // Back returns zeroed room for a reply of size octets out of the port f came in by.
 func (r *Replies) Back(f *Frame, size int) []byte {
-	return r.add(Reply{Out: f.InPort}, size)
+	return r.add(Reply{Out: f.InPort, VLAN: f.VLAN}, size)
 }
 
 // Onward returns zeroed room for a frame of size octets that goes on through the
 // switch to the other ports of f's network.
 func (r *Replies) Onward(f *Frame, size int) []byte {
-	return r.add(Reply{InPort: f.InPort, Network: f.Network}, size)
+	return r.add(Reply{InPort: f.InPort, Port: f.Port, Network: f.Network}, size)
 }
 
 // Into returns zeroed room for a frame of size octets that the switch carries
@@ -53,9 +57,10 @@ func (r *Replies) Into(network uint16, size int) []byte {
 	return r.add(Reply{Network: network}, size)
 }
 
-// To returns zeroed room for a frame of size octets out of one port.
-func (r *Replies) To(port uint32, size int) []byte {
-	return r.add(Reply{Out: port}, size)
+// To returns zeroed room for a frame of size octets out of one port, tagged with
+// vlan if that is not 0.
+func (r *Replies) To(port uint32, vlan uint16, size int) []byte {
+	return r.add(Reply{Out: port, VLAN: vlan}, size)
 }
 
 func (r *Replies) add(reply Reply, size int) []byte {

@@ -35,8 +35,8 @@ func TestArenaGrowth(t *testing.T) {
 // the next reply's.
 func TestReplyKeepsToItsRoom(t *testing.T) {
 	r := NewReplies(64)
-	first := r.To(1, 4)
-	second := r.To(2, 4)
+	first := r.To(1, 0, 4)
+	second := r.To(2, 0, 4)
 	_ = append(first, 0xff)
 	if !bytes.Equal(second, make([]byte, 4)) {
 		t.Errorf("the second reply reads %x", second)
@@ -50,7 +50,7 @@ func TestDestinations(t *testing.T) {
 	r.Back(f, 1)
 	r.Onward(f, 1)
 	r.Into(5, 1)
-	r.To(9, 1)
+	r.To(9, 0, 1)
 	want := []Reply{{Data: []byte{0}, Out: 7}, {Data: []byte{0}, InPort: 7, Network: 3}, {Data: []byte{0}, Network: 5}, {Data: []byte{0}, Out: 9}}
 	if diff := cmp.Diff(want, r.List()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

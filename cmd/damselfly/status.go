@@ -15,6 +15,8 @@ import (
 )
 
 type statusCmd struct {
+	What string `arg:"" optional:"" enum:"all,routes" default:"all" help:"What of it: ${enum}."`
+
 	Config string `short:"c" placeholder:"FILE" help:"Configuration that names the API's address."`
 	API    string `name:"api" default:"${api}" help:"Address of the running damselfly's API."`
 }
@@ -28,6 +30,16 @@ func (c *statusCmd) Run(e *env) error {
 			return err
 		}
 		address = cfg.API
+	}
+	if c.What == "routes" {
+		var list []agent.RouteStatus
+		if err := ask(e.ctx, address, "/routes", &list); err != nil {
+			return err
+		}
+		if e.json {
+			return printJSON(e.out, list)
+		}
+		return printRoutes(e.out, list)
 	}
 	var s agent.Status
 	if err := ask(e.ctx, address, "/status", &s); err != nil {

@@ -115,7 +115,7 @@ func Return(s *topology.Snapshot, data []byte, r *pipeline.Replies) pipeline.Rea
 	if codec.MessageType(hop.Message[0]) == codec.RelayReply {
 		to = codec.ServerPort
 	}
-	b := r.To(p.OFPort, codec.FrameHeaderLen+len(hop.Message))
+	b := r.To(p.OFPort, p.VLAN, codec.FrameHeaderLen+len(hop.Message))
 	copy(b[codec.FrameHeaderLen:], hop.Message)
 	codec.PutFrame(b, &h, codec.ServerPort, to, len(hop.Message))
 	return reason.Answered

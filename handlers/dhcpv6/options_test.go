@@ -125,7 +125,7 @@ func TestReconfigure(t *testing.T) {
 	}
 	r := pipeline.NewReplies(1024)
 	n := w.Network(blueKey)
-	if !dhcpv6.Reconfigure(serverID, n, 23, &leases[0], codec.Renew, 99, r) || len(r.List()) != 1 || r.List()[0].Out != 23 {
+	if !dhcpv6.Reconfigure(serverID, n, &topology.Port{OFPort: 23}, &leases[0], codec.Renew, 99, r) || len(r.List()) != 1 || r.List()[0].Out != 23 {
 		t.Fatalf("%+v", r.List())
 	}
 	o := open(t, r.List()[0].Data)
@@ -143,7 +143,7 @@ func TestReconfigure(t *testing.T) {
 		t.Errorf("without a replay value: %s", got)
 	}
 	leases = w.book.View().Leases(lease.Filter{}, w.clock)
-	if dhcpv6.Reconfigure(serverID, n, 23, &leases[0], codec.Renew, 100, r) {
+	if dhcpv6.Reconfigure(serverID, n, &topology.Port{OFPort: 23}, &leases[0], codec.Renew, 100, r) {
 		t.Error("sent to a client that does not accept it any more")
 	}
 }

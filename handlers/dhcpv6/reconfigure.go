@@ -8,13 +8,12 @@ import (
 	"damselfly/pipeline"
 )
 
-// Reconfigure asks the client of l, whose port is at the switch's number out on
-// n, to come back with a message of type ask: Renew, Rebind or
+// Reconfigure asks the client of l, which is at the port p of n, to come back with a message of type ask: Renew, Rebind or
 // InformationRequest (RFC 9915 section 18.3.11). It writes one frame to r, and
 // none and false if the client does not accept Reconfigure, its address is not
 // known, or n has no router. replay is the next of Server.NextReplay.
-func Reconfigure(server codec.DUID, n *topology.Network, out uint32, l *lease.Lease, ask codec.MessageType, replay uint64, r *pipeline.Replies) bool {
-	if n.Router == nil || out == 0 || !l.ReconfAccept() || !l.LinkLocal.IsValid() || l.MAC.IsZero() {
+func Reconfigure(server codec.DUID, n *topology.Network, p *topology.Port, l *lease.Lease, ask codec.MessageType, replay uint64, r *pipeline.Replies) bool {
+	if n.Router == nil || p.OFPort == 0 || !l.ReconfAccept() || !l.LinkLocal.IsValid() || l.MAC.IsZero() {
 		return false
 	}
 	var buf [maxMessage]byte
@@ -33,7 +32,7 @@ func Reconfigure(server codec.DUID, n *topology.Network, out uint32, l *lease.Le
 		SourceMAC: n.Router.MAC, DestinationMAC: l.MAC,
 		Source: n.Router.LinkLocal, Destination: l.LinkLocal, HopLimit: hopLimit,
 	}
-	b := r.To(out, codec.FrameHeaderLen+len(m))
+	b := r.To(p.OFPort, p.VLAN, codec.FrameHeaderLen+len(m))
 	copy(b[codec.FrameHeaderLen:], m)
 	codec.PutFrame(b, &h, codec.ServerPort, codec.ClientPort, len(m))
 	return true

@@ -1,5 +1,6 @@
-// Package icmpv6 answers what is asked of the router itself: echo requests
-// (RFC 4443 section 4).
+// Package icmpv6 answers what is asked of the router itself, echo requests (RFC
+// 4443 section 4), and tells senders what rules rejected and no router could
+// carry on (section 3).
 package icmpv6
 
 import (
@@ -32,7 +33,7 @@ func Echo(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	from := p.IPv6.Destination()
 	if from == wire.AllNodes || from == wire.AllRouters {
 		from = sourceFor(router, p.IPv6.Source())
-	} else if owner, ok := p.Network.Owner(from); !ok || owner.Port != nil {
+	} else if owner, ok := p.Network.Owner(from); (!ok || owner.Port != nil) && (p.Router == nil || !p.Router.Holds(from)) {
 		return reason.NotOurs
 	}
 	if to := p.Ethernet.Destination(); to != router.MAC && !to.IsMulticast() {

@@ -60,8 +60,25 @@ func Reject(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 		Destination:    p.IPv6.Source(),
 		HopLimit:       wire.DefaultHopLimit,
 	}
+	if p.Routed {
+		// The router carries the answer back.
+		h.SourceMAC, h.DestinationMAC = p.Network.Router.MAC, senderMAC(p)
+	}
+	return answer(p, &h, r)
+}
+
+// senderMAC is the MAC of who sent a packet that a router has carried on since.
+func senderMAC(p *packet.Packet) wire.MAC {
+	if owner, ok := p.Network.Owner(p.IPv6.Source()); ok {
+		return owner.MAC
+	}
+	return p.Port.MAC
+}
+
+// answer sends a TCP segment a reset, and anything else the error.
+func answer(p *packet.Packet, h *wire.Headers, r *pipeline.Replies) pipeline.Reason {
 	if p.Protocol != wire.ProtocolTCP {
-		wire.PutError(r.Back(&p.Frame, wire.ErrorFrameLen(p.IPv6)), &h, wire.TypeDestinationUnreachable, wire.CodeProhibited, 0, p.IPv6)
+		wire.PutError(r.Back(&p.Frame, wire.ErrorFrameLen(p.IPv6)), h, wire.TypeDestinationUnreachable, wire.CodeProhibited, 0, p.IPv6)
 		return reason.Rejected
 	}
 	segment := wire.TCP(p.Payload)
@@ -69,6 +86,6 @@ func Reject(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	if !ok || segment.Flags()&wire.TCPRst != 0 || p.Fragment > wire.AtomicFragment {
 		return reason.NoErrorDue
 	}
-	wire.PutReset(r.Back(&p.Frame, wire.ResetFrameLen), &h, segment, length)
+	wire.PutReset(r.Back(&p.Frame, wire.ResetFrameLen), h, segment, length)
 	return reason.Rejected
 }

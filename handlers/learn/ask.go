@@ -23,7 +23,7 @@ func Send(s *topology.Snapshot, e binding.Event, r *pipeline.Replies) {
 		askHolder(n, p, e.Addr, r)
 	case binding.Defend:
 		if holder := s.PortNamed(e.Other); holder != nil {
-			defend(p.OFPort, holder, e.Addr, r)
+			defend(p, holder, e.Addr, r)
 		}
 	}
 }
@@ -35,7 +35,7 @@ func askOthers(n *topology.Network, p *topology.Port, a netip.Addr, r *pipeline.
 	_, mac := n.Asker()
 	group := wire.SolicitedNode(a)
 	h := wire.Headers{SourceMAC: mac, DestinationMAC: wire.MulticastMAC(group), Destination: group, HopLimit: wire.MaxHopLimit}
-	from := pipeline.Frame{InPort: p.OFPort, Network: n.Key}
+	from := pipeline.Frame{InPort: p.OFPort, Port: p.Key, Network: n.Key}
 	wire.PutNeighborSolicit(r.Onward(&from, wire.NeighborSolicitFrameLen-wire.LinkLayerOptionLen), &h, a)
 }
 
@@ -44,12 +44,12 @@ func askOthers(n *topology.Network, p *topology.Port, a netip.Addr, r *pipeline.
 func askHolder(n *topology.Network, p *topology.Port, a netip.Addr, r *pipeline.Replies) {
 	source, mac := n.Asker()
 	h := wire.Headers{SourceMAC: mac, DestinationMAC: p.MAC, Source: source, Destination: a, HopLimit: wire.MaxHopLimit}
-	wire.PutNeighborSolicit(r.To(p.OFPort, wire.NeighborSolicitFrameLen), &h, a)
+	wire.PutNeighborSolicit(r.To(p.OFPort, p.VLAN, wire.NeighborSolicitFrameLen), &h, a)
 }
 
-// defend tells the guest at a port of the switch that its tentative address is
+// defend tells the guest at a port that its tentative address is
 // the holder's (RFC 4862 section 5.4.4, RFC 4861 section 7.2.4).
-func defend(out uint32, holder *topology.Port, a netip.Addr, r *pipeline.Replies) {
+func defend(p, holder *topology.Port, a netip.Addr, r *pipeline.Replies) {
 	h := wire.Headers{
 		SourceMAC: holder.MAC, DestinationMAC: wire.AllNodesMAC,
 		Source: a, Destination: wire.AllNodes, HopLimit: wire.MaxHopLimit,
@@ -58,5 +58,5 @@ func defend(out uint32, holder *topology.Port, a netip.Addr, r *pipeline.Replies
 	if holder.Router {
 		flags |= wire.FlagRouter
 	}
-	wire.PutNeighborAdvert(r.To(out, wire.NeighborAdvertFrameLen), &h, a, holder.MAC, flags)
+	wire.PutNeighborAdvert(r.To(p.OFPort, p.VLAN, wire.NeighborAdvertFrameLen), &h, a, holder.MAC, flags)
 }

@@ -46,6 +46,9 @@ func (p *Packet) Claim(a netip.Addr) Claim {
 	if has || p.delegated(a) {
 		return Own
 	}
+	if p.Port.Secured && p.Network.Reserved(a) {
+		return Foreign
+	}
 	if !p.Port.Secured || p.Network.CanLearn(a) {
 		return Unheld
 	}

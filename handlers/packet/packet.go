@@ -23,6 +23,11 @@ type Packet struct {
 	// Port is where the frame came in, Network the network it belongs to; neither is nil.
 	Port    *topology.Port
 	Network *topology.Network
+	// Router is the router that Network is on, nil for none.
+	Router *topology.Router
+	// Routed says that the frame is as the router made it for another of its
+	// networks: its link-layer addresses are of that one.
+	Routed bool
 	// Now is the time that the whole batch is handled at.
 	Now time.Time
 }
@@ -39,7 +44,7 @@ type Packet struct {
 // Behind a port that is not secured any MAC may live, and any source but those
 // that the snapshot knows to be someone else's.
 func (p *Packet) Honest(option wire.MAC, linked bool) pipeline.Reason {
-	if p.Port.Secured {
+	if p.Port.Secured && !p.Routed {
 		if !p.Port.HasMAC(p.Ethernet.Source()) {
 			return reason.ForgedMAC
 		}

@@ -40,6 +40,7 @@ var faultTexts = [wire.Faults]string{
 	wire.FaultNotUDP:                   "another protocol where UDP was expected",
 	wire.FaultWrongType:                "another ICMPv6 type than expected",
 	wire.FaultFragment:                 "a message in fragments that may not be; Neighbor Discovery may not even carry the header",
+	wire.FaultRoutingHeader:            "a message behind a Routing header of type 0, by which its sender would choose its way; no host sends that",
 	wire.FaultHopLimit:                 "Neighbor Discovery whose hop limit is not 255: it may come from off the link",
 	wire.FaultCode:                     "an ICMPv6 code other than 0",
 	wire.FaultShort:                    "the message is shorter than its fixed part",

@@ -60,11 +60,29 @@ const (
 	GuestRA
 	// GuestRedirect: a Redirect from a guest (RFC 4861 section 8.1).
 	GuestRedirect
+	// GuestMLDQuery: a Multicast Listener Query from a guest that is no router (RFC 4541 section 4).
+	GuestMLDQuery
 
 	// Rejected: a rule of a security group rejects it, and the sender was told.
 	Rejected
-	// NoErrorDue: a rule rejects it, and no error may be sent about it (RFC 4443 section 2.4 (e)).
+	// NoErrorDue: a rule rejects it or no router can carry it on, and no error may be sent about it (RFC 4443 section 2.4 (e)).
 	NoErrorDue
+	// TimeExceeded: its hop limit was used up at the router, and the sender was told.
+	TimeExceeded
+	// NoRoute: the router has no route to its destination, and the sender was told.
+	NoRoute
+	// AddressUnreachable: nobody is known to have its destination on the network it is routed to, and the sender was told.
+	AddressUnreachable
+	// RouteProhibits: a route forbids its destination, and the sender was told.
+	RouteProhibits
+	// RouteRejects: a route rejects its destination, and the sender was told.
+	RouteRejects
+	// BeyondScope: to be routed from a link-local source, and the sender was told.
+	BeyondScope
+	// PacketTooBig: longer than the MTU of the network it is routed to, and the sender was told.
+	PacketTooBig
+	// NobodyListens: for the router itself, where nobody takes it, and the sender was told.
+	NobodyListens
 	// Logged: a copy of what a logging rule decided; the packet itself went on or ended in the switch.
 	Logged
 	// StillThere: a guest answered that it still holds a learned address (RFC 6620 section 3.2.3).
@@ -137,13 +155,22 @@ var entries = [firstFault]entry{
 	ForgedRouterFlag: {"forged-router-flag", "a guest advertised itself as a router; if it is one, its port needs `router: true`"},
 	GuestRA:          {"guest-ra", "a Router Advertisement from a guest; only a port with `router: true` on a network that Damselfly does not advertise may send one"},
 	GuestRedirect:    {"guest-redirect", "a Redirect from a guest"},
+	GuestMLDQuery:    {"guest-mld-query", "a Multicast Listener Query from a guest; if it is a router, its port needs `router: true`"},
 
-	Rejected:         {"rejected", "a rule of a security group rejects it; the sender was told by an ICMPv6 error or a TCP reset"},
-	NoErrorDue:       {"no-error-due", "a rule of a security group rejects it, but no error may be sent about such a packet"},
-	Logged:           {"logged", "a copy of a packet that a logging rule of a security group decided; see the log"},
-	StillThere:       {"still-there", "a guest that was asked still uses an address learned from it"},
-	TooManyAddresses: {"too-many-addresses", "the port holds as many learned addresses as `limits` allow under `addresses`; one that it uses no more is found out and given up"},
-	AddressConflict:  {"address-conflict", "the address was just learned from another port; the log names both"},
+	Rejected:           {"rejected", "a rule of a security group rejects it; the sender was told by an ICMPv6 error or a TCP reset"},
+	NoErrorDue:         {"no-error-due", "a rule of a security group rejects it or the router cannot carry it on, but no error may be sent about such a packet"},
+	TimeExceeded:       {"time-exceeded", "its hop limit was used up at the router; normal for traceroute, a loop of routes otherwise"},
+	NoRoute:            {"no-route", "the router has no route to its destination; one goes into the router's `routes`"},
+	AddressUnreachable: {"address-unreachable", "routed to a network on which nobody is known to have its destination"},
+	RouteProhibits:     {"route-prohibits", "a route of type `prohibit` forbids its destination"},
+	RouteRejects:       {"route-rejects", "a route of type `reject` leads to its destination"},
+	BeyondScope:        {"beyond-scope", "to be routed from a link-local source, which is nobody's beyond its link"},
+	PacketTooBig:       {"packet-too-big", "longer than the `mtu` of the network it is routed to; the sender learns it by that"},
+	NobodyListens:      {"nobody-listens", "for the router itself, on a port that nobody listens on"},
+	Logged:             {"logged", "a copy of a packet that a logging rule of a security group decided; see the log"},
+	StillThere:         {"still-there", "a guest that was asked still uses an address learned from it"},
+	TooManyAddresses:   {"too-many-addresses", "the port holds as many learned addresses as `limits` allow under `addresses`; one that it uses no more is found out and given up"},
+	AddressConflict:    {"address-conflict", "the address was just learned from another port; the log names both"},
 
 	HandedOver:   {"handed-over", "waits for a lease to be written or an address to be learned; the slow lane counts its end"},
 	SlowLaneFull: {"slow-lane-full", "more requests wait than are kept, or more of this port than its share; guests try again by themselves"},
@@ -189,7 +216,7 @@ func Explain(r pipeline.Reason) string {
 
 // Replies reports whether frames that end so had something sent because of them.
 func Replies(r pipeline.Reason) bool {
-	return r == Answered || r == Defended || r == Relayed || r == Rejected
+	return r == Answered || r == Defended || r == Relayed || r >= Rejected && r <= NobodyListens && r != NoErrorDue
 }
 
 // Drops reports whether frames that end so were ended here, with nothing sent and

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"damselfly/handlers"
+	"damselfly/handlers/nd"
 	"damselfly/handlers/ra"
 	"damselfly/handlers/reason"
 	"damselfly/internal/bridge"
@@ -53,6 +54,7 @@ type Agent struct {
 	lanes   []*openflow.Lane
 	memory  *timers.Memory
 	owner   *timers.Owner
+	moved   *timers.Announcer
 	tap     *capture.Tap
 	leases  *leases
 	drops   *drops
@@ -144,6 +146,7 @@ func (a *Agent) serve(ctx context.Context, view ovsdb.View) error {
 		Sink: sink{a}, Said: a.said, Log: a.log,
 		Compose: ra.Multicast,
 	})
+	a.moved = timers.NewAnnouncer(timers.AnnouncerConfig{Sink: sink{a}, Compose: nd.Announce, Log: a.log})
 	a.tracked, a.rules = newConnections(a, view.RunDir), newRuleLog(a)
 	if a.leases, err = a.openLeases(); err != nil {
 		return err
@@ -199,6 +202,7 @@ func (a *Agent) startParts(ctx context.Context, target string, api, control *api
 	for name, part := range map[string]func(context.Context) error{
 		"advertising":       a.owner.Run,
 		"memory":            a.memory.Run,
+		"announcing":        a.moved.Run,
 		"configuration":     a.watchConfig,
 		"database watch":    a.watchDatabase,
 		"lease watch":       a.watchLeases,
@@ -292,11 +296,11 @@ func (a *Agent) watchDatabase(ctx context.Context) error {
 // MaxCapture is the most octets a capture file may have.
 const MaxCapture = 1 << 30
 
-// portName names a port of the switch in a capture.
-func (a *Agent) portName(number uint32) string {
+// portName names a port of the switch in a capture, or a sub-port behind it.
+func (a *Agent) portName(number uint32, vlan uint16) string {
 	if snap := a.snapshot.Load(); snap != nil {
 		for _, p := range snap.Ports {
-			if p.OFPort == number {
+			if p.OFPort == number && p.VLAN == vlan {
 				return p.Name
 			}
 		}

@@ -74,7 +74,8 @@ func (c *connections) run(ctx context.Context) error {
 // ports for which that can differ from what was judged last.
 func (c *connections) judge(ctx context.Context, snap *topology.Snapshot) error {
 	changed, gone := c.changed(snap)
-	if len(changed)+len(gone) == 0 {
+	left := c.left(snap)
+	if len(changed)+len(gone)+len(left) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, flushTime)
@@ -90,6 +91,11 @@ func (c *connections) judge(ctx context.Context, snap *topology.Snapshot) error 
 	defer conn.Close()
 	for _, key := range gone {
 		if err := conntrack.EndAll(ctx, conn, key); err != nil {
+			return err
+		}
+	}
+	for key, addrs := range left {
+		if err := endOf(ctx, conn, key, addrs); err != nil {
 			return err
 		}
 	}
@@ -160,7 +166,7 @@ func asksMembers(f *topology.Filter) bool {
 // addresses do not tell which end is the port's, either will do: the flows
 // judge the direction that began it anyway.
 func allows(snap *topology.Snapshot, p *topology.Port, t conntrack.Tuple) bool {
-	at := topology.Attempt{Network: p.Network.Key, Protocol: t.Protocol, Port: t.DestinationPort, Type: t.Type, Code: t.Code}
+	at := topology.Attempt{Network: p.Network.Key, Router: snap.Network(p.Network.Key).RouterID(), Protocol: t.Protocol, Port: t.DestinationPort, Type: t.Type, Code: t.Code}
 	out, in := at, at
 	out.Direction, out.Remote = topology.Egress, t.Destination
 	in.Direction, in.Remote = topology.Ingress, t.Source

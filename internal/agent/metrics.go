@@ -39,6 +39,7 @@ var (
 	flowDesc     = desc("flow_packets_total", "Frames that flows of a role saw in the switch: answers, forwards and drops. Where the frame's length decides (roles nd-*), frames of a near miss are counted too.", "role")
 	meterDesc    = desc("meter_dropped_total", "Frames of a port and class over its limit, dropped in the switch.", "port", "class")
 	raDesc       = desc("router_advertisements_total", "Unsolicited Router Advertisements.", "network", "kind")
+	movedDesc    = desc("neighbor_announcements_total", "Unsolicited Neighbor Advertisements of addresses that moved.")
 	laneDesc     = desc("lane_frames_total", "Frames by the connection they came in on.", "lane")
 	messagesDesc = desc("dhcpv6_messages_total", "Messages of DHCPv6 clients that were well-formed.", "message")
 	statusesDesc = desc("dhcpv6_statuses_total", "Status codes told to DHCPv6 clients.", "status")
@@ -95,6 +96,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge(foundDesc, float64(s.FlowsInstalled))
 	gauge(problemsDesc, float64(len(s.Problems)))
 	counter(resyncDesc, s.Resyncs)
+	counter(movedDesc, c.a.moved.Sent())
 	up := 0.0
 	if s.Connected {
 		up = 1

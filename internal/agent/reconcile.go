@@ -248,6 +248,7 @@ func (a *Agent) install(ctx context.Context, view ovsdb.View, snap *topology.Sna
 		// What nobody asked for is sent once there are flows that carry it.
 		a.state.announced = snap
 		a.owner.Update(snap)
+		a.moved.Update(snap)
 	}
 	return a.raisePulse(pulseName)
 }

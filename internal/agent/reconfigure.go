@@ -48,7 +48,7 @@ func (l *leases) sendReconfigure(ctx context.Context, clients []lease.Lease) err
 				return
 			}
 			p := snap.Ports[at]
-			dhcpv6.Reconfigure(l.deciding.ID, snap.Network(p.Network.Key), p.OFPort, &clients[i], codec.Renew, replay, r)
+			dhcpv6.Reconfigure(l.deciding.ID, snap.Network(p.Network.Key), p, &clients[i], codec.Renew, replay, r)
 		}
 	})
 }

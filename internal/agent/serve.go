@@ -44,6 +44,7 @@ func (a *Agent) listen() (*api, error) {
 		reply(w, a.Status())
 	})
 	mux.HandleFunc("GET /leases", a.serveLeases)
+	mux.HandleFunc("GET /routes", a.serveRoutes)
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) { reply(w, a.known()) })
 	return newAPI(l, mux), nil
 }

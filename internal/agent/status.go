@@ -68,7 +68,10 @@ type PortStatus struct {
 	Network string `json:"network"`
 	MAC     string `json:"mac"`
 	// OFPort is the switch's number, 0 while the port is not on the bridge.
-	OFPort    uint32       `json:"ofport"`
+	OFPort uint32 `json:"ofport"`
+	// Parent is the trunk port that it is behind, VLAN its tag there.
+	Parent    string       `json:"parent,omitempty"`
+	VLAN      uint16       `json:"vlan,omitempty"`
 	Addresses []netip.Addr `json:"addresses"`
 	// Learned are those of Addresses that the guest made itself, of which it may
 	// hold MaxLearned; -1 is without a bound.
@@ -141,7 +144,7 @@ func (a *Agent) networkStatus(snap *topology.Snapshot) []NetworkStatus {
 
 func (a *Agent) portStatus(p *topology.Port) PortStatus {
 	ps := PortStatus{
-		Name: p.Name, Key: p.Key, Network: p.Network.Name, MAC: p.MAC.String(), OFPort: p.OFPort, Addresses: p.Addresses,
+		Name: p.Name, Key: p.Key, Network: p.Network.Name, MAC: p.MAC.String(), OFPort: p.OFPort, Parent: p.Parent, VLAN: p.VLAN, Addresses: p.Addresses,
 		Learned: p.Learned, MaxLearned: p.MaxAddresses,
 	}
 	for r := range pipeline.Reason(reason.Count) {
@@ -194,7 +197,7 @@ func (s *Status) Print(w io.Writer) error {
 		for _, name := range slices.Sorted(maps.Keys(p.Frames)) {
 			frames = append(frames, fmt.Sprintf("%s=%d", name, p.Frames[name]))
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%v\t%s\t%s\n", p.Name, p.Network, p.MAC, portNumber(p.OFPort), p.Addresses, p.learned(), orDash(strings.Join(frames, " ")))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%v\t%s\t%s\n", p.Name, p.Network, p.MAC, p.at(), p.Addresses, p.learned(), orDash(strings.Join(frames, " ")))
 	}
 	if err := tw.Flush(); err != nil {
 		return err
@@ -225,6 +228,14 @@ func orDash(s string) string {
 		return "-"
 	}
 	return s
+}
+
+// at renders where the port is on the switch: its number, with the VLAN of a sub-port.
+func (p *PortStatus) at() string {
+	if p.VLAN == 0 || p.OFPort == 0 {
+		return portNumber(p.OFPort)
+	}
+	return fmt.Sprintf("%s vlan %d", portNumber(p.OFPort), p.VLAN)
 }
 
 // portNumber renders a switch port for people.

@@ -12,6 +12,7 @@ type record struct {
 	reply    bool
 	reason   pipeline.Reason // of a frame
 	port     uint32          // the switch's number; 0 with a reply to a network
+	vlan     uint16          // that port's, 0 for none
 	network  uint16          // of a reply without a port
 }
 

@@ -14,9 +14,9 @@ import (
 type Config struct {
 	// Reason names how a frame ended; nil writes its number.
 	Reason func(pipeline.Reason) string
-	// Port names a port by the switch's number, "" if it cannot; nil or "" give
-	// `port N`. Called by the writing goroutine, once a port.
-	Port func(port uint32) string
+	// Port names a port by the switch's number and its VLAN, 0 for none; "" if it
+	// cannot; nil or "" give `port N`. Called by the writing goroutine, once a port.
+	Port func(port uint32, vlan uint16) string
 	// MaxSize is the most octets the file may have; 0 means no bound. The
 	// capture stops in front of the first frame that does not fit.
 	MaxSize int64
@@ -83,12 +83,12 @@ func (t *Tap) Batch(frames []pipeline.Frame, reasons []pipeline.Reason, replies 
 	b.reset(time.Now())
 	lost := 0
 	for i := range frames {
-		if !b.add(frames[i].Data, record{reason: reasons[i], port: frames[i].InPort}) {
+		if !b.add(frames[i].Data, record{reason: reasons[i], port: frames[i].InPort, vlan: frames[i].VLAN}) {
 			lost++
 		}
 	}
 	for _, r := range replies {
-		if !b.add(r.Data, record{reply: true, port: r.Out, network: r.Network}) {
+		if !b.add(r.Data, record{reply: true, port: r.Out, vlan: r.VLAN, network: r.Network}) {
 			lost++
 		}
 	}

@@ -63,7 +63,9 @@ func TestReadBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tap.pcapng")
 	tap, err := Start(path, Config{
 		Reason: func(r pipeline.Reason) string { return map[pipeline.Reason]string{3: "answered", 4: "hop limit"}[r] },
-		Port:   func(p uint32) string { return map[uint32]string{7: "vm1"}[p] },
+		Port: func(p uint32, vlan uint16) string {
+			return map[[2]uint32]string{{7, 0}: "vm1", {7, 100}: "sub1"}[[2]uint32{p, uint32(vlan)}]
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -27,6 +27,7 @@ var errFull = errors.New("the capture has reached its size")
 // replies were sent into.
 type linkKey struct {
 	port    uint32
+	vlan    uint16
 	network uint16
 }
 
@@ -120,7 +121,7 @@ func (w *writer) batch(b *batch) error {
 
 // record appends the blocks of one frame to buf.
 func (w *writer) record(b *batch, r *record) error {
-	link, err := w.link(linkKey{port: r.port, network: r.network})
+	link, err := w.link(linkKey{port: r.port, vlan: r.vlan, network: r.network})
 	if err != nil {
 		return err
 	}
@@ -147,7 +148,7 @@ func (w *writer) link(k linkKey) (int, error) {
 	if k.port != 0 {
 		name = ""
 		if w.c.Port != nil {
-			name = w.c.Port(k.port)
+			name = w.c.Port(k.port, k.vlan)
 		}
 		if name == "" {
 			name = fmt.Sprintf("port %d", k.port)

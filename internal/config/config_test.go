@@ -83,6 +83,9 @@ func TestReference(t *testing.T) {
 			Routers: []topology.RouterSpec{{Name: "r1", Networks: []topology.PresenceSpec{
 				{Network: "blue"},
 				{Network: "ext", LinkLocal: netip.MustParseAddr("fe80::a"), MAC: wire.MAC{2, 0, 0, 0, 0xa, 1}, Addresses: []netip.Prefix{netip.MustParsePrefix("2001:db8:1::2/64")}},
+			}, Routes: []topology.StaticRouteSpec{
+				{Destination: netip.MustParsePrefix("::/0"), NextHops: []netip.Addr{netip.MustParseAddr("fe80::99")}, Network: "ext"},
+				{Destination: netip.MustParsePrefix("2001:db8:dead::/48"), Type: topology.Blackhole},
 			}}},
 			Ports: []topology.PortSpec{{Name: "vm1", Network: "blue", MAC: wire.MAC{2, 0, 0, 0, 0, 0x11}, Addresses: []netip.Addr{netip.MustParseAddr("fd00:b1::11"), netip.MustParseAddr("192.0.2.11")},
 				PortSecurity: ptr(true), MaxAddresses: ptr(64), Pairs: []topology.AddressPair{
@@ -90,7 +93,8 @@ func TestReference(t *testing.T) {
 					{Prefix: netip.MustParsePrefix("fd00:b1:0:0:f::/80")}},
 				Limits: topology.Limits{punt.NS: topology.Unlimited, punt.RS: {Rate: 40, Burst: 80}}, MaxLeases: ptr(4),
 				SecurityGroups: []string{"web", "default"},
-				Options:        []topology.OptionSpec{{Code: 56, Texts: []string{"2001:db8::124"}}}}},
+				Options:        []topology.OptionSpec{{Code: 56, Texts: []string{"2001:db8::124"}}}},
+				{Name: "vm1-backup", Network: "ext", MAC: wire.MAC{2, 0, 0, 0, 0, 0x11}, Parent: "vm1", VLAN: 100}},
 			Groups: []topology.SecurityGroupSpec{{Name: "web", Rules: []topology.RuleSpec{
 				{Family: topology.IPv6, Protocol: 6, Ports: &topology.PortRange{First: 80, Last: 443}, RemotePrefix: netip.MustParsePrefix("::/0")},
 				{Protocol: 58, ICMP: &topology.ICMPMatch{Type: 128, HasCode: true}, RemoteGroup: "web"},
@@ -145,7 +149,7 @@ func TestReferenceIsDefaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, problems := new(topology.Builder).Build(topology.Input{Spec: c.Topology, Keys: topology.Keys{
-			Networks: map[string]uint16{"blue": 1, "ext": 2}, Ports: map[string]uint16{"vm1": 1}}})
+			Networks: map[string]uint16{"blue": 1, "ext": 2}, Ports: map[string]uint16{"vm1": 1, "vm1-backup": 2}}})
 		if len(problems) > 0 {
 			t.Fatal(problems)
 		}

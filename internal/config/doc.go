@@ -21,8 +21,8 @@
 //	api                                     127.0.0.1:8686
 //	punt                                    auto
 //	ids.groups, ids.meters                  0xdf000000, 0: object KEY has the ids from there + KEY * 16
-//	limits                                  ns 200/400, na 200/400, rs 20/40, dhcpv6 50/100, echo 100/200, error
-//	                                        20/40, source 20/40, log 5/10 (frames a second / burst, each port);
+//	limits                                  ns 100/200, na 100/200, rs 20/40, dhcpv6 50/100, echo 100/200, error
+//	                                        20/40, source 20/40, log 5/10, opens 4000/8000 (frames a second / burst, each port);
 //	                                        addresses 32, leases 16
 //	networks[].mtu                          not advertised; advertisements keep to 1280 octets
 //	networks[].router_advertisement:

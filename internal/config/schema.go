@@ -86,7 +86,7 @@ func limits(to *topology.Limits, maxLeases, maxAddresses **int) reader {
 	return func(v value) {
 		m := make(topology.Limits)
 		k := keys{"leases": numberOrNone(maxLeases, topology.UnlimitedLeases-1, topology.UnlimitedLeases), "addresses": numberOrNone(maxAddresses, mostAddresses, topology.UnlimitedAddresses)}
-		for _, class := range []punt.Class{punt.NS, punt.NA, punt.RS, punt.DHCPv6, punt.Echo, punt.Error, punt.Source, punt.Log} {
+		for _, class := range []punt.Class{punt.NS, punt.NA, punt.RS, punt.DHCPv6, punt.Echo, punt.Error, punt.Source, punt.Log, punt.Opens} {
 			k[class.String()] = func(v value) {
 				var l topology.Limit
 				limit(&l)(v)

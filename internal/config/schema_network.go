@@ -78,7 +78,19 @@ func subnet(s *topology.SubnetSpec) reader {
 
 func router(r *topology.RouterSpec) reader {
 	return func(v value) {
-		v.fields(keys{"name": text(&r.Name), "networks": many(&r.Networks, presence)}.without("routes"))
+		v.fields(keys{"name": text(&r.Name), "networks": many(&r.Networks, presence), "routes": many(&r.Routes, staticRoute)})
+	}
+}
+
+func staticRoute(r *topology.StaticRouteSpec) reader {
+	types := []topology.RouteType{topology.Unicast, topology.Blackhole, topology.RejectRoute, topology.ProhibitRoute}
+	return func(v value) {
+		v.fields(keys{
+			"destination": prefix(&r.Destination, "2001:db8:7::/48"),
+			"type":        choice(&r.Type, topology.RouteTypes, types),
+			"nexthop":     many(&r.NextHops, address),
+			"network":     text(&r.Network),
+		})
 	}
 }
 

@@ -12,6 +12,8 @@ func port(p *topology.PortSpec) reader {
 			"name":                  text(&p.Name),
 			"network":               text(&p.Network),
 			"mac":                   mac(&p.MAC),
+			"parent":                text(&p.Parent),
+			"vlan":                  integer(&p.VLAN, 1, topology.MaxVLAN),
 			"addresses":             many(&p.Addresses, hostAddress),
 			"allowed_address_pairs": many(&p.Pairs, addressPair),
 			"port_security":         optional(&p.PortSecurity, boolean),
@@ -21,7 +23,7 @@ func port(p *topology.PortSpec) reader {
 			"options":               many(&p.Options, option),
 			"dhcpv6_relay":          boolean(&p.DHCPv6Relay),
 			"security_groups":       groupNames(&p.SecurityGroups),
-		}.without("parent", "vlan", "project", "metadata"))
+		}.without("project", "metadata"))
 	}
 }
 

@@ -51,7 +51,14 @@ func List(ctx context.Context, c Caller, zone uint16) ([]Entry, error) {
 }
 
 // End makes the switch forget a connection. One that has ended meanwhile is no error.
+//
+// An ICMPv6 one is left to its time of 60 s or less: the userspace datapath of Open
+// vSwitch 3.1 takes its type for one of ICMP, does not know it, and ovs-vswitchd
+// aborts (reverse_icmp_type in lib/conntrack.c). All that rides on it is replies.
 func End(ctx context.Context, c Caller, e Entry) error {
+	if e.Original.Protocol == protocolICMPv6 {
+		return nil
+	}
 	_, err := c.Call(ctx, "dpctl/flush-conntrack", fmt.Sprintf("zone=%d", e.Zone), e.Original.String())
 	if err != nil && strings.Contains(err.Error(), "No such file") {
 		return nil

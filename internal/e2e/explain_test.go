@@ -101,6 +101,11 @@ func explainCases(t *testing.T) []explained {
 			says: []string{"a Router Solicitation", "hands it to Damselfly", "It sends a Router Advertisement"}, line: "subnets: [{prefix",
 		},
 		{
+			name: "no route", frame: udp6Frame(t, mac1, router, "fd00:b1::ff:fe00:11", "2001:db8::1", 40000, 53, []byte("to nowhere")),
+			outcome: "answered", reason: "no-route", rfc: "RFC 4443 section 3.1",
+			says: []string{"hands it to Damselfly", "the router has no route", "It sends "}, line: "routers: [{name: r1",
+		},
+		{
 			name: "an unknown MAC", frame: datagram(t, mac1, mac3, "to nobody"), sent: true,
 			outcome: "dropped", reason: "drop-unknown-mac",
 			says: []string{"UDP from 192.0.2.1", "no port of the network"}, line: "- name: blue",

@@ -21,7 +21,7 @@ type ndCount struct {
 
 // read scrapes the metrics once they tell of everything that has happened. The
 // switch is made to credit its flows first: it does that by itself, but later.
-func (p *ndPlay) read(t *testing.T) ndCount {
+func (p *play) read(t *testing.T) ndCount {
 	t.Helper()
 	if _, err := p.stage.Appctl("revalidator/purge"); err != nil {
 		t.Fatal(err)

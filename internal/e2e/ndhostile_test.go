@@ -173,7 +173,7 @@ func (p *ndPlay) hostileAdvertisements() (out []hostile) {
 	add("to a guest alone", guard, func(m *fixtures.Message) { m.To, m.Destination = victim, wire.LinkLocal(victim) })
 	add("to a guest's MAC", guard, func(m *fixtures.Message) { m.To = victim })
 	add("broadcast", guard, func(m *fixtures.Message) { m.To = wire.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff} })
-	add("as the gateway", guard, func(m *fixtures.Message) {
+	add("as the gateway", "drop-spoofed", func(m *fixtures.Message) {
 		m.Source = p.Router.LinkLocal
 		copy(m.Body[14:], p.Router.MAC[:])
 	})
@@ -194,7 +194,7 @@ func (p *ndPlay) hostileAdvertisements() (out []hostile) {
 	return append(out,
 		hostile{name: "RA of a guest that is a router", from: r, frame: other.Bytes(), why: reason.GuestRA},
 		hostile{name: "Redirect as the gateway", from: a, frame: redirect.Bytes(), role: "drop-spoofed"},
-		hostile{name: "Redirect with the gateway's address", from: a, frame: redirect.With(func(m *fixtures.Message) { m.From = a.MAC }).Bytes(), role: "drop-redirect"},
+		hostile{name: "Redirect with the gateway's address", from: a, frame: redirect.With(func(m *fixtures.Message) { m.From = a.MAC }).Bytes(), role: "drop-spoofed"},
 	)
 }
 

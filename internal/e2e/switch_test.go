@@ -170,7 +170,7 @@ func (p *party) dropsRouterMessages(t *testing.T) {
 	waitAddr(t, p.vm2, "fd00:b1::/64")
 	before := routeLines(t, p.vm2)
 	p.ends(t, "drop-guest-ra", routerAdvert(t, mac1, "fe80::ff:fe00:11", "fd00:bad::"))
-	p.ends(t, "drop-redirect", icmp6Frame(t, mac1, mac2, "fe80::1", "fe80::ff:fe00:12", layers.ICMPv6TypeRedirect,
+	p.ends(t, "drop-spoofed", icmp6Frame(t, mac1, mac2, "fe80::1", "fe80::ff:fe00:12", layers.ICMPv6TypeRedirect,
 		&layers.ICMPv6Redirect{
 			TargetAddress: netip.MustParseAddr("fe80::ff:fe00:11").AsSlice(), DestinationAddress: netip.MustParseAddr("2001:db8::1").AsSlice(),
 			Options: layers.ICMPv6Options{{Type: layers.ICMPv6OptTargetAddress, Data: hardware(t, mac1)}},

@@ -6,7 +6,6 @@ import (
 
 	"damselfly/flows"
 	"damselfly/internal/config"
-	"damselfly/internal/punt"
 	"damselfly/internal/replay"
 	"damselfly/internal/topology"
 )
@@ -77,8 +76,10 @@ type Explanation struct {
 	Notes []string `json:"notes,omitempty"`
 }
 
-// Explain follows a frame that comes in by a port.
+// Explain follows a frame that comes in by a port. That of a sub-port may have its
+// tag or not.
 func (e *Explainer) Explain(ctx context.Context, p *topology.Port, frame replay.Frame) *Explanation {
+	frame.Data = untagged(frame.Data, p.VLAN)
 	f := look(frame.Data)
 	x := &Explanation{Port: p.Name, Network: p.Network.Name, Is: f.text, Notes: append([]string(nil), e.o.Notes...)}
 	var w *way
@@ -87,12 +88,12 @@ func (e *Explainer) Explain(ctx context.Context, p *topology.Port, frame replay.
 		x.note("port %s is not on the switch: this is what the code alone says", p.Name)
 	case e.o.Switch != nil:
 		var err error
-		if w, err = trace(ctx, e.o.Switch, e.o.Bridge, p.OFPort, frame.Data, e.index, e.groups); err != nil {
+		if w, err = trace(ctx, e.o.Switch, e.o.Bridge, p, frame.Data, e.index, e.groups); err != nil {
 			x.note("the switch could not be asked, so this is what the code alone says: %v", err)
 		}
 	}
 	if w == nil {
-		e.byCode(x, f, p, punt.None, frame)
+		e.byCode(x, f, p, end{}, frame)
 		x.Verdict = "If the switch hands it over: " + x.Verdict
 		return x
 	}

@@ -76,6 +76,9 @@ func cases(t *testing.T) map[string][]byte {
 		"echo to all nodes":       "333300000001" + "020000000011" + "86dd" + "6000000000083a40" + ll(0x11) + group(1) + "8000832500010001",
 		"unknown next header":     "020000000012" + "020000000011" + "86dd" + "600000000008c840" + ll(0x11) + ll(0x12) + strings.Repeat("00", 8),
 		"later fragment to group": "333300000001" + "020000000011" + "86dd" + "6000000000102c40" + ll(0x11) + group(1) + "3a00001000000001" + strings.Repeat("00", 8),
+		"TCP that a rule allows":  syn(80),
+		"TCP that a rule rejects": syn(23),
+		"TCP without a rule":      syn(22),
 		"ARP":                     "ffffffffffff" + "020000000011" + "0806" + "0001080006040001" + "020000000011c0000201" + "000000000000c0000202",
 	} {
 		frame, err := hex.DecodeString(digits)
@@ -89,6 +92,12 @@ func cases(t *testing.T) map[string][]byte {
 
 // ipv4 is a datagram of UDP with its Ethernet type.
 const ipv4 = "0800" + "4500001c00000000401100" + "00" + "c0000201c0000202" + "0001000200080000"
+
+// syn opens a connection from vm1 to a port of vm4, which rules filter.
+func syn(port uint16) string {
+	return "020000000014" + "020000000011" + "86dd" + "6000000000140640" + "fd0000b1000000000000000000000011" + "fd0000b1000000000000000000000014" +
+		fmt.Sprintf("1000%04x", port) + "00000001" + "00000000" + "50022000" + "00000000"
+}
 
 // ll is the link-local address of a guest by the last octet of its MAC.
 func ll(n byte) string { return fmt.Sprintf("fe80000000000000000000fffe0000%02x", n) }
@@ -281,12 +290,13 @@ func TestStrangeTraces(t *testing.T) {
 		{"a flow of another version", []string{first, " 0. in_port=1, priority 30100, cookie 0xdf1e01fe00000001\n    drop\n"}, "dropped", []string{"another version"}},
 		{"to the bridge itself", []string{first, classified + "10. ip, priority 100, cookie 0xdf1e010200000000\n    LOCAL\n"}, "delivered", []string{"port 4294967294 of the switch"}},
 		{"a translation that fails", []string{first, classified + "Datapath actions: drop\nTranslation failed (Too many resubmits), packet is dropped.\n"}, "lost", []string{"the switch says: Translation failed"}},
-		{"a connection", []string{first, classified +
+		{"a connection", []string{first, classified + "    ct(table=41,zone=1)\n    drop\n" +
 			"====\nrecirc(0x1) - resume conntrack with default ct_state=trk|new (use --ct-next to customize)\n====\n" +
-			"    thaw\n        Resuming from table 41\n41. priority 0, cookie 0xdf1e012a00000000\n    drop\n"}, "dropped",
+			"    thaw\n        Resuming from table 41\n41. priority 9\n    output:2\n",
+			"41. priority 0, cookie 0xdf1e012a00000000\n    drop\n"}, "dropped",
 			[]string{"first packet of a connection", "belongs to no connection"}},
 		{"nobody is there to hand it to", []string{first, classified + "    group:3741319169\n     -> no live bucket\n"}, "lost", []string{"goes nowhere"}},
-		{"a way without an end", slices.Repeat([]string{first, classified + "    group:3741319170\n     -> no live bucket\n"}, 9), "dropped", []string{"could not be asked", "circles"}},
+		{"a way without an end", []string{first, classified + "    group:3741319170\n     -> no live bucket\n"}, "lost", []string{"given up after 64 times"}},
 		{"something else behind a check", []string{first, classified + "    check_pkt_larger(86)->NXM_NX_REG3[8]\n    dec_ttl\n    output:2\n"}, "delivered", []string{"both ways of a check"}},
 		{"no trace", []string{"what?"}, "dropped", []string{"could not be asked", "what?"}},
 		{"nothing", nil, "dropped", []string{"could not be asked", "no more", "If the switch hands it over"}},
@@ -296,7 +306,7 @@ func TestStrangeTraces(t *testing.T) {
 			o := world(t)
 			answers := script(tt.trace)
 			if tt.name == "a way without an end" {
-				answers = append(script{first}, slices.Repeat([]string{tt.trace[1]}, 9)...)
+				answers = append(script{first}, slices.Repeat([]string{tt.trace[1]}, 99)...)
 			}
 			o.Switch = &answers
 			f := replay.Frame{Data: cases(t)["to nobody"], At: noon}

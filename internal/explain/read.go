@@ -3,6 +3,7 @@ package explain
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -42,15 +43,25 @@ func (r registers) set(line string) {
 	r[m[3]] = r[m[3]]&^mask | value&mask
 }
 
-// classRegister holds the class of what is handed over.
-var classRegister = fmt.Sprintf("reg%d", punt.RegClass)
+// classRegister holds the class of what is handed over, troubleRegister why a
+// router could not carry it on.
+var (
+	classRegister   = fmt.Sprintf("reg%d", punt.RegClass)
+	troubleRegister = fmt.Sprintf("reg%d", punt.RegTrouble)
+)
 
 // resume is where a trace has to be taken up again: what the registers hold and
 // the table that comes next.
 type resume struct {
 	registers registers
 	table     uint8
+	// tracked says that connection tracking has seen the frame.
+	tracked bool
 }
+
+// tracking is an action that sends the frame through connection tracking and on
+// to a table.
+var tracking = regexp.MustCompile(`^ct\(.*table=(\d+)`)
 
 // reader goes over what one ofproto/trace printed.
 type reader struct {
@@ -62,6 +73,11 @@ type reader struct {
 	registers registers
 	scopes    []scope
 	group     uint32 // the last one named
+	// tracked are the ways on behind connection tracking: one a copy of the frame.
+	tracked []resume
+	// forked says that the last action was one of connection tracking, behind
+	// which the switch writes a drop that is none.
+	forked bool
 }
 
 // scope is a group's bucket: what it writes is undone behind it.
@@ -88,7 +104,7 @@ func (r *reader) read(text string) *resume {
 			r.group = uint32(n)
 		case line == "-> no live bucket":
 			if to, ok := r.recirculates(); ok {
-				return &resume{r.registers, to}
+				return &resume{registers: r.registers, table: to}
 			}
 			r.way.end(lost, 0)
 		case strings.HasPrefix(line, "check_pkt_larger"):
@@ -97,7 +113,12 @@ func (r *reader) read(text string) *resume {
 			}
 			r.way.notes = append(r.way.notes, "both ways of a check of the length are shown: "+line)
 		case strings.Contains(line, "resume conntrack"):
-			r.way.notes = append(r.way.notes, "connection tracking is taken to see the first packet of a connection")
+			// From here on the switch goes on by itself, without knowing what
+			// connection tracking would: that is asked anew.
+			if note := "connection tracking is taken to see the first packet of a connection"; !slices.Contains(r.way.notes, note) {
+				r.way.notes = append(r.way.notes, note)
+			}
+			return nil
 		case strings.HasPrefix(line, ">>>>") || strings.HasPrefix(line, "Translation failed"):
 			r.way.notes = append(r.way.notes, "the switch says: "+strings.Trim(line, "<> "))
 		case strings.HasPrefix(line, "output:") && i+1 < len(lines) && strings.Contains(lines[i+1], ">> skipping output to input port"):
@@ -159,8 +180,11 @@ func (r *reader) step(table uint8, priority uint16, cookie flows.Cookie, match s
 	}
 	clause := cookie.Role().Clause()
 	s.role, s.Role, s.Does, s.RFC = cookie.Role(), cookie.Role().String(), clause.Text, clause.RFC
-	if table == flows.TableNDReply {
+	switch table {
+	case flows.TableNDReply:
 		s.Does = "gets the flags and options of the answer"
+	case flows.TableReturn:
+		s.Does = "goes back by the port that asked"
 	}
 	object, wanted := r.index.find(place{table, priority, cookie}, match)
 	s.Object = object
@@ -172,16 +196,28 @@ func (r *reader) step(table uint8, priority uint16, cookie flows.Cookie, match s
 
 // action takes a line that is an action.
 func (r *reader) action(line string) {
+	forked := r.forked
+	r.forked = false
 	switch {
+	case strings.HasPrefix(line, "ct("):
+		r.forked = true
+		if m := tracking.FindStringSubmatch(line); m != nil {
+			n, _ := strconv.ParseUint(m[1], 10, 8) // the switch has no more than 255
+			r.tracked = append(r.tracked, resume{registers: r.copyRegisters(), table: uint8(n), tracked: true})
+		}
+	case line == "drop" && forked:
 	case line == "drop":
 		r.way.end(dropped, 0)
+	case line == "IN_PORT" && r.way.at(flows.TableOutput):
+		r.way.end(delivered, flows.ToInPort) // to another sub-port of the same trunk port
 	case line == "IN_PORT":
 		r.way.end(answered, 0)
 	case line == "LOCAL":
 		r.way.end(delivered, flows.Local)
 	case strings.HasPrefix(line, "controller("), strings.HasPrefix(line, "CONTROLLER"):
 		r.way.end(handed, 0)
-		r.way.ends[len(r.way.ends)-1].class = punt.Class(r.registers[classRegister])
+		at := &r.way.ends[len(r.way.ends)-1]
+		at.class, at.trouble = punt.Class(r.registers[classRegister]), punt.Trouble(r.registers[troubleRegister])
 	case strings.HasPrefix(line, "output:"):
 		if n, err := strconv.ParseUint(line[len("output:"):], 10, 32); err == nil {
 			r.way.end(delivered, uint32(n))
@@ -213,7 +249,7 @@ func (r *reader) measured(lines []string) *resume {
 			if err != nil {
 				return nil
 			}
-			return &resume{next, uint8(n)}
+			return &resume{registers: next, table: uint8(n)}
 		}
 		m := larger.FindStringSubmatch(line)
 		if m == nil {

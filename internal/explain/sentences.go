@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"damselfly/flows"
 	"damselfly/internal/punt"
 	"damselfly/internal/replay"
 	"damselfly/internal/topology"
@@ -41,8 +42,13 @@ func (e *Explainer) bySwitch(x *Explanation, w *way, f facts, p *topology.Port, 
 			x.Outcome, x.Reason, x.RFC = "dropped", s.Role, s.RFC
 			x.Configuration = e.behind(behindRole[s.role], f, p)
 			x.Configuration = append(x.Configuration, e.objectLines(s, p)...)
+			if line, ok := e.lines.of(s.Object, "security_groups"); ok && s.role == flows.RoleDropDenied {
+				x.Configuration = []Line{line}
+			}
 		}
 	}
+	rules, lines := e.byRules(w)
+	said, x.Configuration = append(said, rules...), append(x.Configuration, lines...)
 	for _, at := range w.ends {
 		switch {
 		case at.how != handed:
@@ -50,8 +56,9 @@ func (e *Explainer) bySwitch(x *Explanation, w *way, f facts, p *topology.Port, 
 			said = append(said, "A rule has it told to Damselfly, for the log.")
 		default:
 			said = append(said, "The switch hands it to Damselfly.")
-			e.byCode(x, f, p, at.class, frame)
+			e.byCode(x, f, p, at, frame)
 			said = append(said, x.Verdict)
+			x.Configuration = append(x.Configuration, lines...)
 		}
 	}
 	if x.Outcome == "" {
@@ -94,7 +101,7 @@ func (e *Explainer) receivers(w *way) string {
 	var names []string
 	for _, at := range w.ends {
 		if at.how == delivered {
-			names = append(names, e.portName(at.port))
+			names = append(names, e.receiver(w, at))
 		}
 	}
 	if n := len(names); n > mostNames {
@@ -110,7 +117,7 @@ func (e *Explainer) receiverLines(w *way) (out []Line) {
 		if at.how != delivered || len(out) >= mostNames {
 			continue
 		}
-		if line, ok := e.lines.of(e.portName(at.port), ""); ok {
+		if line, ok := e.lines.of(e.receiver(w, at), ""); ok {
 			out = append(out, line)
 		}
 	}
@@ -126,10 +133,19 @@ func (e *Explainer) objectLines(s *Step, p *topology.Port) []Line {
 	return nil
 }
 
+// receiver names the port of an end. Several live behind a trunk port: which one
+// it is, the flow that delivers says.
+func (e *Explainer) receiver(w *way, at end) string {
+	if at.step >= 0 && w.steps[at.step].Table == flows.TableOutput && w.steps[at.step].Object != "" {
+		return w.steps[at.step].Object
+	}
+	return e.portName(at.port)
+}
+
 // portName is a port of the switch as the topology calls it.
 func (e *Explainer) portName(number uint32) string {
 	for _, p := range e.o.Snapshot.Ports {
-		if p.OFPort == number {
+		if p.OFPort == number && p.VLAN == 0 {
 			return "port " + p.Name
 		}
 	}
@@ -137,8 +153,8 @@ func (e *Explainer) portName(number uint32) string {
 }
 
 // byCode tells what Damselfly's own code makes of a frame.
-func (e *Explainer) byCode(x *Explanation, f facts, p *topology.Port, class punt.Class, frame replay.Frame) {
-	v, replies := e.bench.Judge(p, class, frame)
+func (e *Explainer) byCode(x *Explanation, f facts, p *topology.Port, at end, frame replay.Frame) {
+	v, replies := e.bench.Judge(p, at.class, at.trouble, frame)
 	x.Reason, x.RFC = v.Reason, v.RFC
 	if f.dhcpv6 {
 		x.note("DHCPv6 is judged as if nobody had a lease yet")

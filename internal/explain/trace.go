@@ -15,6 +15,7 @@ import (
 	"github.com/gopacket/gopacket/layers"
 
 	"damselfly/flows"
+	"damselfly/internal/topology"
 	"damselfly/internal/wire"
 )
 
@@ -27,8 +28,9 @@ type Switch interface {
 // nothing is an action without an effect: no flow looks at the register behind it.
 const nothing = "set_field:0->reg15"
 
-// mostTraces bounds how often a trace is taken up again; our tables need two.
-const mostTraces = 8
+// mostTraces bounds how often a trace is taken up again: our tables need four for
+// each copy of the frame.
+const mostTraces = 64
 
 // trace asks the switch for the way of a frame that comes in by a port.
 //
@@ -37,35 +39,58 @@ const mostTraces = 8
 // to actions that do nothing, for the switch to read its headers, and what is
 // traced are these. (An empty list of actions will not do: Open vSwitch takes it
 // for none, and looks the flows up.)
-func trace(ctx context.Context, sw Switch, bridge string, inPort uint32, frame []byte, x index, groups map[uint32]*flows.Group) (*way, error) {
-	in := "in_port=" + strconv.FormatUint(uint64(inPort), 10)
-	if inPort == flows.Local {
+//
+// A sub-port's frame comes in with its tag, which the first table takes off:
+// where a trace is taken up again, it is without.
+func trace(ctx context.Context, sw Switch, bridge string, p *topology.Port, frame []byte, x index, groups map[uint32]*flows.Group) (*way, error) {
+	in := "in_port=" + strconv.FormatUint(uint64(p.OFPort), 10)
+	if p.OFPort == flows.Local {
 		in = "in_port=LOCAL"
 	}
-	text, err := sw.Call(ctx, "ofproto/trace-packet-out", bridge, in, hex.EncodeToString(frame), nothing)
+	headers, err := shown(ctx, sw, bridge, in, frame)
 	if err != nil {
 		return nil, err
 	}
-	headers, err := headersOf(text, frame)
-	if err != nil {
-		return nil, err
+	first := headers
+	if p.VLAN != 0 {
+		if first, err = shown(ctx, sw, bridge, in, tag(frame, p.VLAN)); err != nil {
+			return nil, err
+		}
 	}
 	w := &way{}
 	r := &reader{way: w, index: x, groups: groups, octets: len(frame), registers: registers{}}
-	if text, err = sw.Call(ctx, "ofproto/trace", bridge, headers); err != nil {
+	text, err := sw.Call(ctx, "ofproto/trace", bridge, first)
+	if err != nil {
 		return nil, err
 	}
 	for range mostTraces {
 		next := r.read(text)
 		if next == nil {
-			return w, nil
+			if len(r.tracked) == 0 {
+				return w, nil
+			}
+			next, r.tracked = &r.tracked[0], r.tracked[1:]
 		}
-		r.registers, r.scopes = next.registers, nil
-		if text, err = sw.Call(ctx, "ofproto/trace-packet-out", bridge, headers, next.actions()); err != nil {
+		r.registers, r.scopes, r.forked = next.registers, nil, false
+		from := headers
+		if next.tracked {
+			from += "," + connection(headers)
+		}
+		if text, err = sw.Call(ctx, "ofproto/trace-packet-out", bridge, from, next.actions()); err != nil {
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("the trace goes round in circles: after %d times it still is not at an end", mostTraces)
+	w.notes = append(w.notes, fmt.Sprintf("the trace was given up after %d times: what is said here is not all", mostTraces))
+	return w, nil
+}
+
+// shown asks the switch what it reads of a frame.
+func shown(ctx context.Context, sw Switch, bridge, in string, frame []byte) (headers string, err error) {
+	text, err := sw.Call(ctx, "ofproto/trace-packet-out", bridge, in, hex.EncodeToString(frame), nothing)
+	if err != nil {
+		return "", err
+	}
+	return headersOf(text, frame)
 }
 
 // headersOf is what the switch read of a frame, in words that it understands.
@@ -98,6 +123,29 @@ func headersOf(text string, frame []byte) (string, error) {
 		}
 	}
 	return strings.Join(fields, ","), nil
+}
+
+// connection is what connection tracking would know of a frame with these headers
+// that is the first of its connection.
+func connection(headers string) string {
+	fields := strings.Split(headers, ",")
+	out := []string{"ct_state=trk|new"}
+	number := map[string]int{"tcp": 6, "tcp6": 6, "udp": 17, "udp6": 17, "sctp": 132, "sctp6": 132, "icmp": 1, "icmp6": 58}[fields[0]]
+	if number == 0 {
+		return out[0]
+	}
+	out = append(out, fmt.Sprintf("ct_nw_proto=%d", number))
+	for _, f := range fields {
+		switch name, value, _ := strings.Cut(f, "="); name {
+		case "nw_src", "nw_dst", "ipv6_src", "ipv6_dst":
+			out = append(out, "ct_"+f)
+		case "icmp_type", "icmpv6_type", "tcp_src", "udp_src", "sctp_src":
+			out = append(out, "ct_tp_src="+value)
+		case "icmp_code", "icmpv6_code", "tcp_dst", "udp_dst", "sctp_dst":
+			out = append(out, "ct_tp_dst="+value)
+		}
+	}
+	return strings.Join(out, ",")
 }
 
 // unread is a field of a second VLAN tag, which a switch writes and does not read.

@@ -45,8 +45,9 @@ type end struct {
 	step int
 	// port is where it is delivered to.
 	port uint32
-	// class is what it is handed to Damselfly as.
-	class punt.Class
+	// class is what it is handed to Damselfly as, trouble why, for class Error.
+	class   punt.Class
+	trouble punt.Trouble
 }
 
 // way is how a frame went through the tables.
@@ -58,6 +59,9 @@ type way struct {
 
 // add appends a step.
 func (w *way) add(s Step) { w.steps = append(w.steps, s) }
+
+// at reports whether the last step was in a table.
+func (w *way) at(table uint8) bool { return len(w.steps) > 0 && w.steps[len(w.steps)-1].Table == table }
 
 // end appends an end at the last step. A drop that was only counted by the last
 // table was decided in the one before.

@@ -24,7 +24,8 @@
 //	guest.go      guests; guest_create.go how one is made; guest_state.go
 //	              what its kernel says
 //	capture.go    frames seen at an interface, frames sent by a guest;
-//	              capture_control.go what the kernel tells beside a frame
+//	              capture_control.go what the kernel tells beside a frame,
+//	              capture_without.go what it is told to leave out
 //	wait.go       waiting for an observed condition
 //	testing.go    the same for tests
 //

@@ -11,6 +11,8 @@ import (
 // Action types (OpenFlow 1.5 section 7.2.6).
 const (
 	actOutput       = 0
+	actPushVLAN     = 17
+	actPopVLAN      = 18
 	actGroup        = 22
 	actDecTTL       = 24
 	actSetField     = 25
@@ -25,6 +27,7 @@ const (
 	nxController  = 20
 	nxTrack       = 35
 	nxController2 = 37
+	nxUntrack     = 43
 	nxCheckLarger = 49
 )
 
@@ -34,6 +37,9 @@ const (
 	ctlID       = 1
 	ctlUserdata = 3
 )
+
+// etherTypeVLAN is that of a customer tag (IEEE 802.1Q section 9.5).
+const etherTypeVLAN = 0x8100
 
 // nxInPort is "the port the frame came in by" in Nicira's 16-bit port fields.
 const nxInPort = 0xfff8
@@ -80,6 +86,12 @@ func appendAction(b []byte, a flows.Action) []byte {
 		return pad(b, 6)
 	case flows.Track:
 		return appendTrack(b, a)
+	case flows.Untrack:
+		return pad(niciraHeader(b, nxUntrack, 16), 6)
+	case flows.PushVLAN:
+		return pad(put16(actionHeader(b, actPushVLAN, 8), etherTypeVLAN), 2)
+	case flows.PopVLAN:
+		return pad(actionHeader(b, actPopVLAN, 8), 4)
 	}
 	panic(fmt.Sprintf("openflow: no encoding for action %T", a))
 }
@@ -154,6 +166,10 @@ func decodeAction(typ uint16, body []byte) (flows.Action, error) {
 		return flows.ThroughMeter{ID: get32(body)}, nil
 	case typ == actDecTTL && len(body) == 4:
 		return flows.DecTTL{}, nil
+	case typ == actPushVLAN && len(body) == 4 && get16(body) == etherTypeVLAN:
+		return flows.PushVLAN{}, nil
+	case typ == actPopVLAN && len(body) == 4:
+		return flows.PopVLAN{}, nil
 	case typ == actSetField:
 		return decodeSetField(body)
 	case typ == actCopyField && len(body) == 20:
@@ -193,6 +209,8 @@ func decodeNicira(subtype uint16, body []byte) (flows.Action, error) {
 		return flows.Punt{ID: get16(body[2:])}, nil
 	case subtype == nxTrack && len(body) >= 14:
 		return decodeTrack(body)
+	case subtype == nxUntrack && len(body) == 6:
+		return flows.Untrack{}, nil
 	case subtype == nxController2:
 		return decodePunt(body[6:])
 	case subtype == nxCheckLarger && len(body) == 14:

@@ -224,7 +224,7 @@ func TestForeignFlows(t *testing.T) {
 		{"table=3,priority=9 actions=learn(table=4,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[])", true},
 		{"table=3,priority=10,conj_id=4 actions=drop", false},
 		{"table=3,priority=11,icmp6 actions=dec_ttl,clone(output:3)", true},
-		{"table=3,priority=12 actions=push_vlan:0x8100,set_field:4100->vlan_vid,NORMAL", true},
+		{"table=3,priority=12 actions=push_vlan:0x88a8,set_field:4100->vlan_vid,NORMAL", true},
 	}
 	ofctl(t, l, "add-tlv-map", "br", "{class=0xffff,type=0,len=4}->tun_metadata0")
 	for _, f := range foreign {

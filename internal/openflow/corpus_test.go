@@ -100,6 +100,8 @@ func corpusFlows() []flows.Flow {
 		switch s := a.(type) {
 		case flows.DecTTL, flows.Track:
 			f.Match = flows.Match{}.IPv6()
+		case flows.PopVLAN:
+			f.Match = tagged
 		case flows.SetField:
 			f.Match = prerequisite(s.Field)
 		case flows.Move:
@@ -111,6 +113,9 @@ func corpusFlows() []flows.Flow {
 	}
 	return append(out, flows.Flow{Table: 42, Priority: 65535, Cookie: ^flows.Cookie(0), Match: ns, Actions: corpusAnswer()})
 }
+
+// tagged matches every tagged frame.
+var tagged = flows.Match{}.WithMask(flows.VLANVID, flows.U16(0x1000), flows.U16(0x1000))
 
 // prerequisite is the match under which a field exists.
 func prerequisite(f flows.Field) flows.Match {
@@ -125,6 +130,8 @@ func prerequisite(f flows.Field) flows.Match {
 		return flows.Match{}.ND(136)
 	case flows.UDPSrc:
 		return flows.Match{}.Proto(17)
+	case flows.VLANVID:
+		return tagged
 	}
 	return nil
 }
@@ -153,9 +160,10 @@ func corpusActions() []flows.Action {
 		flows.Move{Src: flows.UDPSrc, Dst: flows.UDPDst}, flows.Move{Src: flows.NDOptionsType, Dst: flows.IPTTL},
 		flows.Move{Src: flows.NDSLL, Dst: flows.EthDst},
 		flows.LongerThan{Octets: 86, Reg: flows.Reg3, Bit: 8}, flows.LongerThan{Octets: 1514, Reg: flows.Reg15, Bit: 31},
-		flows.DecTTL{},
+		flows.DecTTL{}, flows.PushVLAN{}, flows.PopVLAN{}, flows.Load(flows.VLANVID, flows.U16(0x1000|100)),
 		flows.Track{Zone: flows.Reg0, Table: 41}, flows.Track{Zone: flows.Reg2, Commit: true}, flows.Track{Zone: flows.Reg15, Table: 65, Commit: true},
 		flows.Track{Zone: flows.Reg0, Commit: true, Marks: true, Mark: 1}, flows.Track{Zone: flows.Reg2, Commit: true, Marks: true},
+		flows.Untrack{},
 	}
 }
 

@@ -208,8 +208,11 @@ func (p *PacketIn) place(f *pipeline.Frame) bool {
 		return false
 	}
 	f.Port, f.Network, f.Class, f.Note = uint16(port), uint16(p.Metadata), uint8(class), 0
-	if punt.Class(class) == punt.Log {
+	switch punt.Class(class) {
+	case punt.Log:
 		f.Note = p.Regs[punt.RegRule]
+	case punt.Error:
+		f.Note = p.Regs[punt.RegTrouble]
 	}
 	return true
 }

@@ -35,7 +35,7 @@ func TestCloseAgainstDeafSwitch(t *testing.T) {
 	lane, far := pair(t)
 	replies := pipeline.NewReplies(1 << 20)
 	for range pipeline.MaxBatch {
-		replies.To(6, 16<<10)
+		replies.To(6, 0, 16<<10)
 	}
 	written, read := make(chan error, 1), make(chan error, 1)
 	go func() {

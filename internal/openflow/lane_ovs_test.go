@@ -154,7 +154,11 @@ func TestReplies(t *testing.T) {
 	spared := asked
 	spared.Network = 10
 	copy(r.Onward(&spared, 64), testFrame(5)) // never leaves by its own port
-	copy(r.To(6, 64), testFrame(6))
+	copy(r.To(6, 0, 64), testFrame(6))
+	copy(r.To(6, 100, 64), testFrame(9))
+	tagged := asked
+	tagged.VLAN = 4094
+	copy(r.Back(&tagged, 64), testFrame(10))
 	if err := lane.WriteReplies(r); err != nil {
 		t.Fatal(err)
 	}
@@ -162,20 +166,26 @@ func TestReplies(t *testing.T) {
 		t.Fatal(err)
 	}
 	var marks []byte
-	for _, f := range readFrames(t, farLane, 6) {
-		marks = append(marks, f.Data[63])
+	for _, f := range readFrames(t, farLane, 10) {
+		if mark := f.Data[len(f.Data)-1]; mark < 9 {
+			marks = append(marks, mark)
+		} else {
+			// IEEE 802.1Q section 9.6: priority 0 and the VLAN.
+			marks = append(marks, f.Data[12:16]...)
+		}
 	}
-	if diff := cmp.Diff([]byte{2, 4, 6, 2, 4, 6}, marks); diff != "" {
+	round := []byte{2, 4, 6, 0x81, 0x00, 0x00, 100, 0x81, 0x00, 0x0f, 0xfe}
+	if diff := cmp.Diff(slices.Concat(round, round), marks); diff != "" {
 		t.Errorf("frames on the far bridge (-want +got):\n%s", diff)
 	}
 	onward := readFrames(t, lane, 2)
-	if diff := cmp.Diff(pipeline.Frame{Data: testFrame(3), InPort: 6}, onward[0]); diff != "" {
+	if diff := cmp.Diff(pipeline.Frame{Data: testFrame(3), InPort: 6, Port: 4, Network: 9}, onward[0]); diff != "" {
 		t.Errorf("onward through network 9 (-want +got):\n%s", diff)
 	}
 	// An answer to a port that does not exist is refused and counted.
 	r.Reset()
-	r.To(0xffffff10, 64)
-	copy(r.To(6, 64), testFrame(7))
+	r.To(0xffffff10, 0, 64)
+	copy(r.To(6, 0, 64), testFrame(7))
 	copy(r.Onward(&asked, 64), testFrame(8))
 	if err := lane.WriteReplies(r); err != nil {
 		t.Fatal(err)

@@ -172,6 +172,10 @@ func actionInWords(a flows.Action) ovs.Action {
 		return ovs.Move(a.Src.String()+"[]", a.Dst.String()+"[]")
 	case flows.DecTTL:
 		return ovs.DecTTL()
+	case flows.PushVLAN:
+		return said("push_vlan:0x8100")
+	case flows.PopVLAN:
+		return said("pop_vlan")
 	case flows.Track:
 		words := []string{fmt.Sprintf("zone=%s[0..15]", a.Zone)}
 		if a.Commit {
@@ -184,6 +188,8 @@ func actionInWords(a flows.Action) ovs.Action {
 			words = append(words, fmt.Sprintf("exec(set_field:%d->ct_mark)", a.Mark))
 		}
 		return ovs.ConnectionTracking(strings.Join(words, ","))
+	case flows.Untrack:
+		return said("ct_clear")
 	case flows.LongerThan:
 		return said(fmt.Sprintf("check_pkt_larger(%d)->%s[%d]", a.Octets, a.Reg, a.Bit))
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"damselfly/flows"
+	"damselfly/internal/punt"
 	"damselfly/pipeline"
 )
 
@@ -29,6 +30,14 @@ const (
 const (
 	oxmInPort   = 0x80000004
 	oxmMetadata = 0x80000408
+)
+
+// Headers of what a packet-out writes: the VLAN field, whose highest bit says
+// that there is a tag (OpenFlow 1.5 section 7.2.3.8), and register punt.RegPort.
+const (
+	oxmVLAN     = 0x80000c02
+	vlanPresent = 0x1000
+	nxmPort     = 0x00010004 + punt.RegPort<<9
 )
 
 // Decode reads a NXT_PACKET_IN2 message into p; ok is false for every other
@@ -112,11 +121,17 @@ func closePacketOut(b []byte, start int, frame []byte) []byte {
 
 // appendReply appends the packet-out of one reply. Replies to a port come from
 // nowhere, so that they may leave by the port that asked. Replies through the
-// switch come from their own ingress port, which spares it in a flood.
+// switch come from their own ingress port, which spares it in a flood: Open
+// vSwitch the port of the switch, and the flows the one sub-port behind it.
 func appendReply(b []byte, r *pipeline.Reply) []byte {
 	start := len(b)
 	if r.Out != 0 {
 		b = appendPacketOut(b, 0, flows.Controller)
+		if r.VLAN != 0 {
+			b = pad(put16(actionHeader(b, actPushVLAN, 8), etherTypeVLAN), 2)
+			b = put32(actionHeader(b, actSetField, 16), oxmVLAN)
+			b = pad(put16(b, vlanPresent|r.VLAN), 6)
+		}
 		b = put32(actionHeader(b, actOutput, 16), r.Out)
 		b = pad(b, 8)
 		return closePacketOut(b, start, r.Data)
@@ -128,10 +143,14 @@ func appendReply(b []byte, r *pipeline.Reply) []byte {
 	b = appendPacketOut(b, 0, in)
 	b = actionHeader(b, actSetField, 16)
 	b = put64(put32(b, oxmMetadata), uint64(r.Network))
+	if r.Port != 0 {
+		b = put32(put32(actionHeader(b, actSetField, 16), nxmPort), uint32(r.Port))
+		b = pad(b, 4)
+	}
 	b = put16(niciraHeader(b, nxResubmit, 16), nxInPort)
 	b = append(b, flows.TableSwitch, 0, 0, 0)
 	return closePacketOut(b, start, r.Data)
 }
 
 // maxReply is the longest frame a packet-out can carry, in octets.
-const maxReply = maxMessage - packetOutLen - 32
+const maxReply = maxMessage - packetOutLen - 48

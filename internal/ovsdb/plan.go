@@ -12,8 +12,9 @@ type Setup struct {
 	DatapathType string
 	// ControllerQueueSize in messages, 1 to 512.
 	ControllerQueueSize int
-	// PrefixTables are the OpenFlow tables that match on IPv6 addresses.
-	PrefixTables []uint8
+	// PrefixTables are the OpenFlow tables that match addresses, and the fields,
+	// sorted, that are looked up by prefix in each.
+	PrefixTables map[uint8][]string
 	// Ports are the names of our own ports.
 	Ports []string
 }
@@ -50,7 +51,7 @@ func (v View) Plan(s Setup) ([]Change, error) {
 		return nil, err
 	}
 	if len(missing) > 0 {
-		add(false, "look up ipv6_src and ipv6_dst by prefix in tables %v of bridge %s", missing, v.BridgeName)
+		add(false, "look up addresses by prefix in tables %v of bridge %s", missing, v.BridgeName)
 	}
 	if len(surplus) > 0 {
 		add(false, "no longer look up by prefix in tables %v of bridge %s", surplus, v.BridgeName)

@@ -4,13 +4,20 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-var testSetup = Setup{Create: true, DatapathType: "netdev", ControllerQueueSize: 512, PrefixTables: []uint8{2, 5, 200}, Ports: []string{"dfp-br0"}}
+// Fields of tables that are looked up by prefix.
+var (
+	sourceFields      = []string{"ipv6_dst", "ipv6_src", "nw_src"}
+	destinationFields = []string{"ipv6_dst", "nw_dst"}
+)
+
+var testSetup = Setup{Create: true, DatapathType: "netdev", ControllerQueueSize: 512, PrefixTables: map[uint8][]string{2: sourceFields, 5: sourceFields, 200: destinationFields}, Ports: []string{"dfp-br0"}}
 
 // setUp runs every method that Plan plans; it reports how many changed something.
 func setUp(t *testing.T, c *Client, s Setup) (changes int) {
@@ -88,7 +95,7 @@ func TestSetUpAndClear(t *testing.T) {
 			changes: 4,
 			plan: "create bridge br0 with datapath_type=\"netdev\" and fail_mode=secure\n" +
 				"set controller-queue-size of bridge br0 from 0 to 512\n" +
-				"look up ipv6_src and ipv6_dst by prefix in tables [2 5 200] of bridge br0\n" +
+				"look up addresses by prefix in tables [2 5 200] of bridge br0\n" +
 				"add port dfp-br0 to bridge br0",
 			done: []string{"removed bridge br0"},
 		},
@@ -96,11 +103,11 @@ func TestSetUpAndClear(t *testing.T) {
 			name: "somebody's bridge",
 			before: []string{"add-br", "br0", "--", "set", "Bridge", "br0", "fail_mode=standalone", "other_config:controller-queue-size=200",
 				"other_config:theirs=1", "external_ids:theirs=2", "--", "add-port", "br0", "theirs", "tag=3",
-				"--", "--id=@f", "create", "Flow_Table", "prefixes=ipv6_dst,ipv6_src", "--", "set", "Bridge", "br0", "flow_tables:5=@f"},
+				"--", "--id=@f", "create", "Flow_Table", "prefixes=ipv6_dst,ipv6_src,nw_src", "--", "set", "Bridge", "br0", "flow_tables:5=@f"},
 			changes: 4,
 			plan: "! set fail_mode of bridge br0 from standalone to secure, which flushes its flows\n" +
 				"set controller-queue-size of bridge br0 from 200 to 512\n" +
-				"look up ipv6_src and ipv6_dst by prefix in tables [2 200] of bridge br0\n" +
+				"look up addresses by prefix in tables [2 200] of bridge br0\n" +
 				"add port dfp-br0 to bridge br0",
 			done: []string{"removed port dfp-br0", "removed the prefixes of tables [2 200]", "set fail_mode back to standalone", "set controller-queue-size back to 200"},
 		},
@@ -110,7 +117,7 @@ func TestSetUpAndClear(t *testing.T) {
 			changes: 4,
 			plan: "! set fail_mode of bridge br0 from none to secure, which flushes its flows\n" +
 				"set controller-queue-size of bridge br0 from 0 to 512\n" +
-				"look up ipv6_src and ipv6_dst by prefix in tables [2 5 200] of bridge br0\n" +
+				"look up addresses by prefix in tables [2 5 200] of bridge br0\n" +
 				"add port dfp-br0 to bridge br0",
 			done: []string{"removed port dfp-br0", "removed the prefixes of tables [2 5 200]", "set fail_mode back to none", "set controller-queue-size back to none"},
 		},
@@ -173,11 +180,14 @@ func TestSetUpWrites(t *testing.T) {
 		{"get Interface dfp-br0 external_ids", "{damselfly=port, purpose=pulse}"},
 		{"get Port dfp-br0 external_ids", "{damselfly=port}"},
 		{"list-ports br0", "dfp-br0"},
-		{"--bare --columns=prefixes list Flow_Table", "ipv6_dst ipv6_src"},
 	} {
 		if got := strings.TrimSpace(s.vsctl(strings.Fields(tt.args)...)); got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.args, got, tt.want)
 		}
+	}
+	rows := strings.Fields(strings.ReplaceAll(s.vsctl("--bare", "--columns=prefixes", "list", "Flow_Table"), "\n\n", "\n,\n"))
+	if got := strings.Split(strings.Join(rows, " "), " , "); !slices.Contains(got, "ipv6_dst ipv6_src nw_src") || !slices.Contains(got, "ipv6_dst nw_dst") || len(got) != 2 {
+		t.Errorf("prefixes: got %q", got)
 	}
 	tables := s.vsctl("get", "Bridge", "br0", "flow_tables")
 	for _, key := range []string{"{2=", " 5=", " 200="} {
@@ -197,23 +207,24 @@ func TestPrefixTablesFollow(t *testing.T) {
 	c := s.dial()
 	ctx := within(t)
 	for _, tt := range []struct {
-		tables []uint8
-		want   map[uint8][]string
+		tables map[uint8][]string
+		rows   int
 	}{
-		{[]uint8{1, 2}, map[uint8][]string{1: {"ipv6_dst", "ipv6_src"}, 2: {"ipv6_dst", "ipv6_src"}}},
-		{[]uint8{3, 2, 3}, map[uint8][]string{2: {"ipv6_dst", "ipv6_src"}, 3: {"ipv6_dst", "ipv6_src"}}},
-		{[]uint8{9}, map[uint8][]string{9: {"ipv6_dst", "ipv6_src"}}},
-		{nil, map[uint8][]string{}},
+		{map[uint8][]string{1: sourceFields, 2: sourceFields}, 1},
+		{map[uint8][]string{2: sourceFields, 3: sourceFields, 4: destinationFields}, 2},
+		{map[uint8][]string{2: sourceFields, 3: destinationFields, 4: destinationFields}, 2},
+		{map[uint8][]string{9: sourceFields}, 1},
+		{map[uint8][]string{}, 0},
 	} {
 		if changed, err := c.SetFlowTablePrefixes(ctx, tt.tables); err != nil || !changed {
 			t.Fatalf("tables %v: %v, %v", tt.tables, changed, err)
 		}
 		v, _ := c.View()
-		if diff := cmp.Diff(tt.want, v.FlowTablePrefixes); diff != "" {
+		if diff := cmp.Diff(tt.tables, v.FlowTablePrefixes); diff != "" {
 			t.Errorf("tables %v (-want +got):\n%s", tt.tables, diff)
 		}
-		if rows := strings.Count(s.vsctl("--columns=_uuid", "list", "Flow_Table"), "_uuid"); rows > 1 {
-			t.Errorf("tables %v: %d rows, all should share one", tt.tables, rows)
+		if rows := strings.Count(s.vsctl("--columns=_uuid", "list", "Flow_Table"), "_uuid"); rows != tt.rows {
+			t.Errorf("tables %v: %d rows, want %d", tt.tables, rows, tt.rows)
 		}
 	}
 }
@@ -232,7 +243,7 @@ func TestRefusals(t *testing.T) {
 	missing(c.EnsureBridge(ctx, false, ""))
 	missing(c.SetFailModeSecure(ctx))
 	missing(c.SetControllerQueueSize(ctx, 512))
-	missing(c.SetFlowTablePrefixes(ctx, []uint8{1}))
+	missing(c.SetFlowTablePrefixes(ctx, map[uint8][]string{1: sourceFields}))
 	missing(c.AddPort(ctx, "p", "", nil))
 	if v, _ := c.View(); v.Exists {
 		t.Fatal("a bridge came from nowhere")
@@ -259,7 +270,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("plan with somebody's port %s: %v", name, err)
 		}
 	}
-	for _, tables := range [][]uint8{{7}, {255}} {
+	for _, tables := range []map[uint8][]string{{7: sourceFields}, {255: sourceFields}} {
 		if _, err := c.SetFlowTablePrefixes(ctx, tables); err == nil {
 			t.Errorf("prefixes of tables %v were set", tables)
 		}

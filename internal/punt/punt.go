@@ -44,11 +44,14 @@ const (
 	Source
 	// Log is a copy of a packet that a logging rule of a security group decided.
 	Log
+	// Opens is no class of frames that come to Damselfly, but of those that make
+	// the switch remember a connection.
+	Opens
 	// Classes is the number of classes, None included.
 	Classes
 )
 
-var classNames = [Classes]string{"none", "ns", "na", "rs", "mld", "dhcpv6", "echo", "error", "unknown", "metadata", "send", "source", "log"}
+var classNames = [Classes]string{"none", "ns", "na", "rs", "mld", "dhcpv6", "echo", "error", "unknown", "metadata", "send", "source", "log", "opens"}
 
 // String returns the name of c as configuration and metrics write it.
 func (c Class) String() string {
@@ -73,6 +76,36 @@ const (
 // RuleRejected is the bit beside the rule's id that says that the packet was
 // rejected in the end, by that rule or another.
 const RuleRejected = 1 << 31
+
+// RegTrouble is the register that holds, for class Error, the Trouble.
+const RegTrouble = 13
+
+// Trouble says, for class Error, why a router could not carry a packet on; 0 is
+// that a rule of a security group rejects it.
+type Trouble uint8
+
+// The troubles. The numbers are part of the flows in a live switch: append,
+// never renumber.
+const (
+	// HopLimit: the hop limit is used up (RFC 4443 section 3.3).
+	HopLimit Trouble = 1 + iota
+	// NoRoute: no route leads to the destination (RFC 4443 section 3.1, code 0).
+	NoRoute
+	// Unreachable: nobody is known to have the address on its link (code 3).
+	Unreachable
+	// Prohibited: a route forbids it (code 1).
+	Prohibited
+	// RejectRoute: a route rejects it (code 6).
+	RejectRoute
+	// BeyondScope: the destination is beyond the scope of the source (code 2).
+	BeyondScope
+	// TooBig: it is longer than the next link's MTU (RFC 4443 section 3.2).
+	TooBig
+	// Local: it is for the router itself, which has nobody to take it (code 4).
+	Local
+	// Troubles is the number of troubles, 0 included.
+	Troubles
+)
 
 // MaxKey is the highest key a port or network may have. Sixteen meter slots a
 // key must stay below the 2^18 meters of Open vSwitch's userspace datapath.

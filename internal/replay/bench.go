@@ -115,10 +115,11 @@ func (b *Bench) sender(data []byte) *topology.Port {
 }
 
 // Judge puts one frame from a port through the handlers, as if punted under a
-// class; punt.None is that of who does not know. A nil port is one that the topology does
+// class, and for class Error what trouble a router had; punt.None is that of who
+// does not know. A nil port is one that the topology does
 // not have. The replies are valid until the next call.
-func (b *Bench) Judge(p *topology.Port, class punt.Class, f Frame) (Verdict, []pipeline.Reply) {
-	frame := pipeline.Frame{Data: f.Data, Class: uint8(class)}
+func (b *Bench) Judge(p *topology.Port, class punt.Class, trouble punt.Trouble, f Frame) (Verdict, []pipeline.Reply) {
+	frame := pipeline.Frame{Data: f.Data, Class: uint8(class), Note: uint32(trouble)}
 	v := Verdict{Time: f.At}
 	if p != nil {
 		frame.Port, frame.Network, frame.InPort = p.Key, p.Network.Key, p.OFPort

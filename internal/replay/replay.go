@@ -66,7 +66,7 @@ func Run(spec *topology.Spec, in io.Reader, out io.Writer) ([]Verdict, error) {
 	}
 	var verdicts []Verdict
 	for i := range frames {
-		v, replies := bench.Judge(bench.sender(frames[i].Data), punt.None, frames[i])
+		v, replies := bench.Judge(bench.sender(frames[i].Data), punt.None, 0, frames[i])
 		v.Frame = i + 1
 		verdicts = append(verdicts, v)
 		for _, reply := range replies {

@@ -16,7 +16,7 @@ type upward struct{ replies *pipeline.Replies }
 
 // Forward implements dhcpv6.Uplink.
 func (u upward) Forward(server netip.Addr, message []byte) bool {
-	b := u.replies.To(0, codec.FrameHeaderLen+len(message))
+	b := u.replies.To(0, 0, codec.FrameHeaderLen+len(message))
 	copy(b[codec.FrameHeaderLen:], message)
 	h := wire.Headers{Source: netip.IPv6Unspecified(), Destination: server, HopLimit: 64}
 	codec.PutFrame(b, &h, codec.ServerPort, codec.ServerPort, len(message))

@@ -127,7 +127,7 @@ func TestTickAndCall(t *testing.T) {
 			Wake: wake, Rings: []*Ring{NewRing(64, 1, wake)}, Decide: echo, Sink: sink,
 			Tick: func(r *pipeline.Replies) time.Duration {
 				ticks++
-				r.To(1, 1)[0] = 't'
+				r.To(1, 0, 1)[0] = 't'
 				return 10 * time.Second
 			},
 		}
@@ -142,7 +142,7 @@ func TestTickAndCall(t *testing.T) {
 			if ticks != 3 {
 				t.Errorf("%d ticks, want 3: at 0, 10 and 20 s", ticks)
 			}
-			r.To(1, 1)[0] = 'c'
+			r.To(1, 0, 1)[0] = 'c'
 		}); err != nil {
 			t.Error(err)
 		}

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"fmt"
@@ -9,14 +8,13 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"damselfly/internal/store/killtest"
 )
 
 // all is what a journal gives back, in its order.
@@ -130,32 +128,7 @@ func killedKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n*0x
 func TestKilledJournal(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	rng := rand.New(rand.NewPCG(8, 9))
-	for round := range 15 {
-		child := exec.Command(os.Args[0])
-		child.Env = append(os.Environ(), "DAMSELFLY_JOURNAL_WRITER="+dir)
-		child.Stderr = os.Stderr
-		out, err := child.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines, acked := bufio.NewScanner(out), uint64(0)
-		left, delay := 1+rng.IntN(60), time.Duration(rng.IntN(3000))*time.Microsecond
-		for lines.Scan() {
-			if acked, err = strconv.ParseUint(lines.Text(), 10, 64); err != nil {
-				t.Errorf("child printed %q", lines.Text())
-			}
-			if left--; left == 0 {
-				time.AfterFunc(delay, func() { _ = child.Process.Kill() })
-			}
-		}
-		_ = child.Wait()
-		if left > 0 {
-			t.Fatalf("round %d: the child ended by itself", round)
-		}
+	killtest.Run(t, "DAMSELFLY_JOURNAL_WRITER="+dir, 15, rand.New(rand.NewPCG(8, 9)), func(round int, acked uint64) {
 		s, logged := mustOpen(t, dir)
 		if strings.Contains(logged.String(), "ERROR") {
 			t.Errorf("round %d: %s", round, logged)
@@ -169,7 +142,7 @@ func TestKilledJournal(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-	}
+	})
 }
 
 // TestDamagedJournal: what a damaged octet costs is one group, and that is

@@ -1,5 +1,6 @@
 // Package timers is the one home of what nobody asked for: unsolicited Router
-// Advertisements, and the memory of what they promised.
+// Advertisements, the memory of what they promised, and unsolicited Neighbor
+// Advertisements of addresses that moved.
 //
 // The map:
 //
@@ -11,6 +12,8 @@
 //	memory.go     Memory: what was promised, over crashes and changes
 //	prefix.go     how far ahead a promise is recorded, and what is left of it
 //	routers.go    who was a default router, and whose end hosts must be told
+//	announce.go   Announcer: who is told of addresses that moved, how often and how fast (RFC 4861 section 7.2.6)
+//	places.go     where each address is and was
 //	refresh.go    Memory's own goroutine: pushing records forward, forgetting them
 //
 // The order of a change of the topology: the Builder validates it and makes a

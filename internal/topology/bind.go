@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -66,10 +67,20 @@ func gather(in Input, groups groupSet) ([]networkInput, []Problem) {
 // presencesOf maps a network's name to the router on it.
 func presencesOf(spec *Spec) map[string]presence {
 	m := make(map[string]presence)
+	mtus := make(map[string]int, len(spec.Networks))
+	for i := range spec.Networks {
+		mtus[spec.Networks[i].Name] = or(nonZero(spec.Networks[i].MTU), math.MaxInt)
+	}
+	ids := routerIDs(spec)
 	for i := range spec.Routers {
 		r := &spec.Routers[i]
+		widest := 0
 		for j := range r.Networks {
-			m[r.Networks[j].Network] = presence{router: r.Name, spec: &r.Networks[j]}
+			widest = max(widest, mtus[r.Networks[j].Network])
+		}
+		for j := range r.Networks {
+			name := r.Networks[j].Network
+			m[name] = presence{router: r.Name, id: ids["router "+r.Name], narrow: mtus[name] < widest, spec: &r.Networks[j]}
 		}
 	}
 	return m
@@ -97,6 +108,7 @@ func bind(in Input, networks map[string]bool) ([]portInput, []Problem) {
 		}
 		delete(claims, name)
 	}
+	problems = append(problems, bindSubPorts(ports)...)
 	for name, c := range claims {
 		if len(c) > 1 {
 			problems = append(problems, rivals(name, c))

@@ -61,7 +61,7 @@ func (b *Builder) Build(in Input) (*Snapshot, []Problem) {
 		problems = append(problems, nets[ni.spec.Name].problems...)
 	}
 	b.spec, b.nets = in.Spec, nets
-	b.last = assemble(b.last, nets, b.groups)
+	b.last = assemble(b.last, nets, b.groups, in.Spec)
 	slices.SortFunc(problems, compareProblems)
 	return b.last, problems
 }
@@ -72,11 +72,12 @@ func compareProblems(a, b Problem) int {
 }
 
 // assemble makes the Snapshot of these networks, or gives last back if they are its own.
-func assemble(last *Snapshot, nets map[string]*builtNetwork, groups groupSet) *Snapshot {
+func assemble(last *Snapshot, nets map[string]*builtNetwork, groups groupSet, spec *Spec) *Snapshot {
 	s := &Snapshot{Rev: 1, Groups: groups}
 	var remotes *Remotes
+	var routers []*Router
 	if last != nil {
-		remotes = last.Remotes
+		remotes, routers = last.Remotes, last.Routers
 		s.Rev = last.Rev + 1
 	}
 	for _, n := range nets {
@@ -85,14 +86,19 @@ func assemble(last *Snapshot, nets map[string]*builtNetwork, groups groupSet) *S
 		s.networks = put(s.networks, n.net.Key, n.net)
 	}
 	slices.SortFunc(s.Networks, func(a, b *Network) int { return strings.Compare(a.Name, b.Name) })
-	if last != nil && slices.Equal(last.Networks, s.Networks) && slices.Equal(last.Groups, s.Groups) {
+	s.Routers = routersOf(spec, nets, routers)
+	if last != nil && slices.Equal(last.Networks, s.Networks) && slices.Equal(last.Groups, s.Groups) && slices.Equal(last.Routers, s.Routers) {
 		return last
+	}
+	s.routers = make(map[uint32]*Router, len(s.Routers))
+	for _, r := range s.Routers {
+		s.routers[r.ID] = r
 	}
 	for _, p := range s.Ports {
 		s.ports = put(s.ports, p.Key, p)
 	}
 	slices.SortFunc(s.Ports, func(a, b *Port) int { return strings.Compare(a.Name, b.Name) })
-	s.Remotes = remotesOf(groups, s.Ports, remotes)
+	s.Remotes = remotesOf(groups, s, remotes)
 	s.rules = rulesOf(groups)
 	return s
 }

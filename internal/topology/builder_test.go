@@ -74,8 +74,8 @@ func TestBuild(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatalf("problems: %v", problems)
 	}
-	limits := [punt.Classes]Limit{punt.NS: {200, 400}, punt.NA: {200, 400}, punt.RS: {20, 40}, punt.DHCPv6: {50, 100}, punt.Echo: {100, 200},
-		punt.Error: {20, 40}, punt.Source: {20, 40}, punt.Log: {5, 10}}
+	limits := [punt.Classes]Limit{punt.NS: {100, 200}, punt.NA: {100, 200}, punt.RS: {20, 40}, punt.DHCPv6: {50, 100}, punt.Echo: {100, 200},
+		punt.Error: {20, 40}, punt.Source: {20, 40}, punt.Log: {5, 10}, punt.Opens: {4000, 8000}}
 	lifted := limits
 	lifted[punt.NS] = Unlimited
 	want := []*Port{
@@ -104,7 +104,7 @@ func TestBuild(t *testing.T) {
 	if _, ok := n.Owner(addr("fd00:b1::")); ok {
 		t.Error("the subnet-router anycast address has an owner")
 	}
-	if got, want := n.Router, (&RouterInterface{Router: "r1", MAC: RouterMAC("blue"), LinkLocal: addr("fe80::1"),
+	if got, want := n.Router, (&RouterInterface{Router: "r1", ID: s.Routers[0].ID, MAC: RouterMAC("blue"), LinkLocal: addr("fe80::1"),
 		Addresses: []netip.Prefix{prefix("fd00:b1::1/64")}}); !cmp.Equal(got, want, content) {
 		t.Errorf("router: %+v, want %+v", got, want)
 	}

@@ -61,14 +61,14 @@ func TestGroupsOfSnapshot(t *testing.T) {
 		t.Errorf("filters: %+v %+v", vm1.Filter, vm2.Filter)
 	}
 	for _, a := range vm1.Addresses { // its link-local too
-		if got := s.Remotes.GroupsOf(1, a); !slices.Equal(got, []string{DefaultGroup, "web"}) {
+		if got := s.Remotes.GroupsOf(1, s.Network(1).RouterID(), a); !slices.Equal(got, []string{DefaultGroup, "web"}) {
 			t.Errorf("%s is a member of %v", a, got)
 		}
 	}
-	if got := s.Remotes.GroupsOf(2, vm1.Addresses[0]); got != nil {
+	if got := s.Remotes.GroupsOf(2, 0, vm1.Addresses[0]); got != nil {
 		t.Errorf("on another network the address is a member of %v", got)
 	}
-	if got := s.Remotes.GroupsOf(1, vm2.Addresses[0]); got != nil {
+	if got := s.Remotes.GroupsOf(1, s.Network(1).RouterID(), vm2.Addresses[0]); got != nil {
 		t.Errorf("a port without groups is a member of %v", got)
 	}
 }
@@ -128,7 +128,7 @@ func TestClasses(t *testing.T) {
 		{1, "11.0.0.2", nil},
 		{1, "fd00:b2::1", nil},
 	} {
-		if diff := cmp.Diff(tt.want, r.GroupsOf(tt.network, netip.MustParseAddr(tt.addr))); diff != "" {
+		if diff := cmp.Diff(tt.want, r.GroupsOf(tt.network, 0, netip.MustParseAddr(tt.addr))); diff != "" {
 			t.Errorf("%s on %d: %s", tt.addr, tt.network, diff)
 		}
 	}

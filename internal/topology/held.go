@@ -87,9 +87,14 @@ func addressPorts(in *networkInput, n *Network, ports []*Port) []Problem {
 			h.give(p, held.Addr)
 		}
 	}
+	reserved := reservedOf(ports)
 	for _, held := range in.learned {
-		// Nobody comes by a pair of others in passing.
-		if p := byKey[held.Port]; p != nil && !p.MAC.IsZero() && !h.several[held.Addr] && h.taken[held.Addr] == "" {
+		p := byKey[held.Port]
+		if p == nil || p.MAC.IsZero() || h.several[held.Addr] || h.taken[held.Addr] != "" {
+			continue // nobody comes by a pair of others in passing
+		}
+		has, _ := p.HasPair(held.Addr)
+		if has || !slices.ContainsFunc(reserved, func(r netip.Prefix) bool { return r.Contains(held.Addr) }) {
 			h.give(p, held.Addr)
 			p.Learned = append(p.Learned, held.Addr)
 		}
@@ -106,7 +111,7 @@ func learnableOf(subnets []Subnet, deprecated []Deprecated) []netip.Prefix {
 	if len(subnets) == 0 {
 		return []netip.Prefix{netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
 	}
-	list := []netip.Prefix{netip.MustParsePrefix("fe80::/10")}
+	list := []netip.Prefix{linkLocal}
 	for i := range subnets {
 		// What another server leases is not known here, so that too is whose it
 		// was first.

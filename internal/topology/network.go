@@ -31,6 +31,8 @@ type networkInput struct {
 // presence is the router on a network; the zero presence is none.
 type presence struct {
 	router string
+	id     uint32
+	narrow bool
 	spec   *PresenceSpec
 }
 
@@ -90,6 +92,7 @@ func buildNetwork(in networkInput, old *builtNetwork) *builtNetwork {
 	}
 	n.owners = ownersOf(n)
 	n.shared = sharedOf(n.Ports)
+	n.reserved = reservedOf(n.Ports)
 	return b
 }
 
@@ -149,7 +152,7 @@ func stillDeprecated(list []Deprecated, subnets []Subnet) []Deprecated {
 // routerOf is the presence that speaks on the network; nil where there is no
 // router and nothing to advertise.
 func routerOf(in *networkInput, prefixes bool) *RouterInterface {
-	r := &RouterInterface{Router: in.presence.router, MAC: RouterMAC(in.spec.Name), LinkLocal: DefaultLinkLocal}
+	r := &RouterInterface{Router: in.presence.router, ID: in.presence.id, Narrow: in.presence.narrow, MAC: RouterMAC(in.spec.Name), LinkLocal: DefaultLinkLocal}
 	p := in.presence.spec
 	if p == nil {
 		if !prefixes {

@@ -119,6 +119,31 @@ func (n *Network) SharedAddresses() []netip.Addr {
 	return slices.SortedFunc(maps.Keys(n.shared), netip.Addr.Compare)
 }
 
+// Reserved reports whether a lies in one of ReservedPrefixes.
+func (n *Network) Reserved(a netip.Addr) bool {
+	return slices.ContainsFunc(n.reserved, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// ReservedPrefixes are the shares of subnets that the configuration gives ports
+// as pairs, prefixes of more than 64 bits, sorted: nobody else makes addresses of
+// these. On a whole subnet guests make addresses whoever has it as a pair.
+func (n *Network) ReservedPrefixes() []netip.Prefix { return n.reserved }
+
+// reservedOf is Network.ReservedPrefixes.
+func reservedOf(ports []*Port) []netip.Prefix {
+	const subnetBits = 64 // RFC 4291 section 2.5.1
+	var list []netip.Prefix
+	for _, p := range ports {
+		for _, pair := range p.Pairs {
+			if pair.Prefix.Addr().Is6() && pair.Prefix.Bits() > subnetBits && !pair.Single() {
+				list = append(list, pair.Prefix)
+			}
+		}
+	}
+	slices.SortFunc(list, netip.Prefix.Compare)
+	return slices.Compact(list)
+}
+
 // PairMACs are the MACs of pairs that are no port's own, each with the ports
 // that have it, in the order of Ports.
 func (n *Network) PairMACs() []PairMAC {

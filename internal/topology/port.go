@@ -18,14 +18,15 @@ type portInput struct {
 	spec    *PortSpec
 	binding Binding
 	filter  *Filter
+	trunk   bool // some port names it as its parent
 }
 
 func (a portInput) equal(b portInput) bool {
-	return a.key == b.key && a.binding == b.binding && a.filter.equal(b.filter) && (a.spec == b.spec || a.spec.equal(b.spec))
+	return a.key == b.key && a.binding == b.binding && a.trunk == b.trunk && a.filter.equal(b.filter) && (a.spec == b.spec || a.spec.equal(b.spec))
 }
 
 func (a *PortSpec) equal(b *PortSpec) bool {
-	return a.Name == b.Name && a.Network == b.Network && a.MAC == b.MAC && a.Router == b.Router && a.Unknown == b.Unknown &&
+	return a.Name == b.Name && a.Network == b.Network && a.MAC == b.MAC && a.Parent == b.Parent && a.VLAN == b.VLAN && a.Router == b.Router && a.Unknown == b.Unknown &&
 		a.DHCPv6Relay == b.DHCPv6Relay && slices.Equal(a.Addresses, b.Addresses) && maps.Equal(a.Limits, b.Limits) &&
 		reflect.DeepEqual(a.MaxLeases, b.MaxLeases) && reflect.DeepEqual(a.Options, b.Options) &&
 		reflect.DeepEqual(a.PortSecurity, b.PortSecurity) && slices.Equal(a.Pairs, b.Pairs) && reflect.DeepEqual(a.MaxAddresses, b.MaxAddresses)
@@ -35,7 +36,7 @@ func (a *PortSpec) equal(b *PortSpec) bool {
 func (p *Port) equal(q *Port) bool {
 	return p.Key == q.Key && p.Name == q.Name && *p.Network == *q.Network && p.MAC == q.MAC && slices.Equal(p.Addresses, q.Addresses) &&
 		p.Held == q.Held && slices.Equal(p.Learned, q.Learned) &&
-		p.Router == q.Router && p.Unknown == q.Unknown && p.OFPort == q.OFPort && p.Limits == q.Limits &&
+		p.Router == q.Router && p.Unknown == q.Unknown && p.OFPort == q.OFPort && p.Parent == q.Parent && p.VLAN == q.VLAN && p.Trunk == q.Trunk && p.Limits == q.Limits &&
 		slices.Equal(p.Fixed, q.Fixed) && p.Options.equal(q.Options) && p.DHCPv6Relay == q.DHCPv6Relay && p.MaxLeases == q.MaxLeases &&
 		p.Secured == q.Secured && slices.Equal(p.IPv4, q.IPv4) && slices.Equal(p.Pairs, q.Pairs) && p.MaxAddresses == q.MaxAddresses &&
 		p.Filter.equal(q.Filter)
@@ -53,6 +54,7 @@ func buildPorts(in *networkInput, n *Network) ([]*Port, []Problem) {
 		p := &Port{
 			Key: pi.key, Name: pi.spec.Name, Network: ref, MAC: pi.spec.MAC,
 			Router: pi.spec.Router, Unknown: pi.spec.Unknown, OFPort: pi.binding.OFPort,
+			Parent: pi.spec.Parent, VLAN: uint16(pi.spec.VLAN), Trunk: pi.trunk,
 			Limits:      limitsOf(in.global, in.spec.Limits, pi.spec.Limits),
 			DHCPv6Relay: pi.spec.DHCPv6Relay, MaxLeases: or(pi.spec.MaxLeases, or(in.spec.MaxLeases, in.maxLeases)),
 			Filter:  pi.filter,

@@ -21,9 +21,11 @@ type Remotes struct {
 
 // RemoteEntry is one address, or one prefix of an allowed address pair.
 type RemoteEntry struct {
-	// Network is the key of the network on which it is a member's: the same
-	// address on another network is somebody else's.
+	// Network is the key of the network on which it is a member's, or Router the
+	// id of the router all of whose networks know the address as the same node's:
+	// elsewhere it is somebody else's. The other is 0.
 	Network uint16
+	Router  uint32
 	Prefix  netip.Prefix
 	Class   uint32
 }
@@ -37,8 +39,9 @@ type RemoteClass struct {
 }
 
 // GroupsOf returns the groups, of those that some rule names, that an address is
-// a member of. The result must not be changed.
-func (r *Remotes) GroupsOf(network uint16, a netip.Addr) []string {
+// a member of, seen from a network and the router that it is on, 0 for none. The
+// result must not be changed.
+func (r *Remotes) GroupsOf(network uint16, router uint32, a netip.Addr) []string {
 	if r == nil {
 		return nil
 	}
@@ -47,9 +50,10 @@ func (r *Remotes) GroupsOf(network uint16, a netip.Addr) []string {
 		if err != nil {
 			return nil
 		}
-		i, ok := slices.BinarySearchFunc(r.Entries, RemoteEntry{Network: network, Prefix: p}, compareEntries)
-		if ok {
-			return r.byID[r.Entries[i].Class]
+		for _, e := range []RemoteEntry{{Network: network, Prefix: p}, {Router: router, Prefix: p}} {
+			if i, ok := slices.BinarySearchFunc(r.Entries, e, compareEntries); ok {
+				return r.byID[r.Entries[i].Class]
+			}
 		}
 	}
 	return nil
@@ -66,12 +70,12 @@ func (r *Remotes) Containing(group string) (ids []uint32) {
 }
 
 func compareEntries(a, b RemoteEntry) int {
-	return cmp.Or(cmp.Compare(a.Network, b.Network), a.Prefix.Addr().Compare(b.Prefix.Addr()), cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits()))
+	return cmp.Or(cmp.Compare(a.Network, b.Network), cmp.Compare(a.Router, b.Router), a.Prefix.Addr().Compare(b.Prefix.Addr()), cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits()))
 }
 
 // remotesOf finds the members of the groups that rules name, and gives old back
 // if they are its own.
-func remotesOf(groups groupSet, ports []*Port, old *Remotes) *Remotes {
+func remotesOf(groups groupSet, s *Snapshot, old *Remotes) *Remotes {
 	named := make(map[string]bool)
 	for _, g := range groups {
 		for i := range g.Rules {
@@ -81,7 +85,7 @@ func remotesOf(groups groupSet, ports []*Port, old *Remotes) *Remotes {
 		}
 	}
 	members := make(map[RemoteEntry][]string)
-	for _, p := range ports {
+	for _, p := range s.Ports {
 		if p.Filter == nil {
 			continue
 		}
@@ -95,8 +99,9 @@ func remotesOf(groups groupSet, ports []*Port, old *Remotes) *Remotes {
 			continue
 		}
 		for _, prefix := range p.prefixes() {
-			e := RemoteEntry{Network: p.Network.Key, Prefix: prefix}
-			members[e] = append(members[e], of...)
+			for _, e := range s.known(p.Network.Key, prefix) {
+				members[e] = append(members[e], of...)
+			}
 		}
 	}
 	r := classify(members)
@@ -104,6 +109,21 @@ func remotesOf(groups groupSet, ports []*Port, old *Remotes) *Remotes {
 		return old
 	}
 	return r
+}
+
+// known is where a prefix of addresses of a port on a network is the port's: on
+// the network, or on all of its router's. What is link-local never leaves its
+// network, nor does IPv4.
+func (s *Snapshot) known(network uint16, p netip.Prefix) []RemoteEntry {
+	n := s.Network(network)
+	if n == nil || n.RouterID() == 0 || p.Addr().Is4() || p.Addr().IsLinkLocalUnicast() {
+		return []RemoteEntry{{Network: network, Prefix: p}}
+	}
+	list := []RemoteEntry{{Router: n.RouterID(), Prefix: p}}
+	if p.Contains(linkLocal.Addr()) {
+		list = append(list, RemoteEntry{Network: network, Prefix: linkLocal})
+	}
+	return list
 }
 
 // prefixes are all addresses that the port may send from.
@@ -134,7 +154,7 @@ func classify(members map[RemoteEntry][]string) *Remotes {
 	for i, e := range r.Entries {
 		set := slices.Clone(members[e])
 		for _, w := range wide {
-			if w.Network == e.Network && w.Prefix.Bits() < e.Prefix.Bits() && w.Prefix.Contains(e.Prefix.Addr()) {
+			if w.Network == e.Network && w.Router == e.Router && w.Prefix.Bits() < e.Prefix.Bits() && w.Prefix.Contains(e.Prefix.Addr()) {
 				set = append(set, members[w]...)
 			}
 		}

@@ -123,8 +123,9 @@ func hasPorts(protocol int) bool {
 // Attempt is the beginning of a connection, or a packet by itself, as rules see it.
 type Attempt struct {
 	Direction Direction
-	// Network is the key of the port's network.
+	// Network is the key of the port's network, Router the id of its router, 0 for none.
 	Network uint16
+	Router  uint32
 	// Remote is the address of the other end.
 	Remote   netip.Addr
 	Protocol uint8
@@ -148,7 +149,7 @@ const (
 // Judge says what the port's rules make of an attempt, and by which rule: nil if
 // none matches. It is the twin of the rules' flows.
 func (f *Filter) Judge(remotes *Remotes, a Attempt) (v Verdict, by *Rule) {
-	groups := remotes.GroupsOf(a.Network, a.Remote)
+	groups := remotes.GroupsOf(a.Network, a.Router, a.Remote)
 	for _, g := range f.Groups {
 		for i := range g.Rules {
 			r := &g.Rules[i]

@@ -112,6 +112,36 @@ func TestPairs(t *testing.T) {
 	}
 }
 
+// TestReserved: a share of a subnet that is a port's pair is nobody else's to
+// make addresses of, a whole subnet is, and one address is by itself.
+func TestReserved(t *testing.T) {
+	t.Parallel()
+	in := blue(t)
+	in.Spec.Ports[0].Pairs = []AddressPair{
+		pair(t, "fd00:b1:0:0:f::/80", wire.MAC{}), pair(t, "fd00:b1::/64", wire.MAC{}), pair(t, "fd00:b1::50", wire.MAC{}), pair(t, "192.0.2.0/24", wire.MAC{})}
+	in.Spec.Ports[1].Pairs = []AddressPair{pair(t, "fd00:b1:0:0:f::/80", wire.MAC{})}
+	in.Learned = map[string][]HeldAddress{"blue": {{addr("fd00:b1:0:0:f::1"), 1}, {addr("fd00:b1:0:0:f::2"), 3}, {addr("fd00:b1::3"), 3}}}
+	in.Spec.Ports = append(in.Spec.Ports, PortSpec{Name: "vm3", Network: "blue", MAC: wire.MAC{2, 0, 0, 0, 0, 0x13}})
+	in.Keys.Ports["vm3"] = 3
+	s, problems := new(Builder).Build(in)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if got, want := s.Networks[0].ReservedPrefixes(), []netip.Prefix{prefix("fd00:b1:0:0:f::/80")}; !slices.Equal(got, want) {
+		t.Errorf("reserved: %v, want %v", got, want)
+	}
+	for a, want := range map[string]bool{"fd00:b1:0:0:f::7": true, "fd00:b1::7": false, "fd00:b1::50": false} {
+		if got := s.Networks[0].Reserved(addr(a)); got != want {
+			t.Errorf("%s: reserved %v, want %v", a, got, want)
+		}
+	}
+	for name, want := range map[string][]netip.Addr{"vm1": {addr("fd00:b1:0:0:f::1")}, "vm3": {addr("fd00:b1::3")}} {
+		if got := s.PortNamed(name).Learned; !slices.Equal(got, want) {
+			t.Errorf("%s holds as learned %v, want %v", name, got, want)
+		}
+	}
+}
+
 // TestPairOfAnAttachedMAC: a MAC that only its Interface tells may turn out to
 // be a pair's; the pair gives way.
 func TestPairOfAnAttachedMAC(t *testing.T) {

@@ -23,10 +23,13 @@ type Snapshot struct {
 	// those that rules name.
 	Groups  []*SecurityGroup
 	Remotes *Remotes
+	// Routers are sorted by name.
+	Routers []*Router
 
-	rules    map[uint32]RuleOf // by id
-	networks []*Network        // by key
-	ports    []*Port           // by key
+	rules    map[uint32]RuleOf  // by id
+	routers  map[uint32]*Router // by id
+	networks []*Network         // by key
+	ports    []*Port            // by key
 }
 
 // Port returns the port with this key, nil if there is none.
@@ -79,7 +82,9 @@ type Network struct {
 
 	owners map[netip.Addr]Owner
 	shared map[netip.Addr]Owner
-	final  []Advert
+	// reserved are ReservedPrefixes.
+	reserved []netip.Prefix
+	final    []Advert
 }
 
 // Subnet is one IPv6 prefix of a network.
@@ -120,8 +125,13 @@ func (m Mode) String() string {
 
 // RouterInterface is the router's presence on a network.
 type RouterInterface struct {
-	// Router is the router's name, "" where only prefixes are advertised.
-	Router    string
+	// Router is the router's name, "" where only prefixes are advertised; ID is
+	// its number, 0 then: nothing is routed.
+	Router string
+	ID     uint32
+	// Narrow says that the router has a network from which packets can come that
+	// are longer than this one's MTU.
+	Narrow    bool
 	MAC       wire.MAC
 	LinkLocal netip.Addr
 	// Addresses are its global addresses with their prefixes' lengths.
@@ -175,8 +185,15 @@ type Port struct {
 	// Unknown marks a port behind which any MAC may live: it gets unknown unicast.
 	Unknown bool
 	// OFPort is the switch's number of the port, 0 while it is not bound to an
-	// Interface that the switch has.
+	// Interface that the switch has. A sub-port has its parent's.
 	OFPort uint32
+	// Parent is the trunk port whose Interface carries this one's frames, tagged
+	// with VLAN, 1 to 4094; "" and 0 for a port with an Interface of its own.
+	Parent string
+	VLAN   uint16
+	// Trunk marks a port that others are sub-ports of: its own frames are the
+	// untagged ones.
+	Trunk bool
 	// Limits are the port's punt budgets by class.
 	Limits [punt.Classes]Limit
 }

@@ -33,14 +33,19 @@ type Limits map[punt.Class]Limit
 // without one lets nothing pass: no flow punts it.
 func DefaultLimits() Limits {
 	return Limits{
-		punt.NS:     {Rate: 200, Burst: 400},
-		punt.NA:     {Rate: 200, Burst: 400},
+		// Each target is a megaflow that lives ten seconds: a port can make some
+		// 1,200 of a class.
+		punt.NS:     {Rate: 100, Burst: 200},
+		punt.NA:     {Rate: 100, Burst: 200},
 		punt.RS:     {Rate: 20, Burst: 40},
 		punt.DHCPv6: {Rate: 50, Burst: 100},
 		punt.Echo:   {Rate: 100, Burst: 200},
 		punt.Error:  {Rate: 20, Burst: 40},
 		punt.Source: {Rate: 20, Burst: 40},
 		punt.Log:    {Rate: 5, Burst: 10},
+		// A datagram that nobody answers is remembered for a minute, and Open
+		// vSwitch remembers three million: a port can take a twelfth of that.
+		punt.Opens: {Rate: 4000, Burst: 8000},
 	}
 }
 
@@ -138,6 +143,18 @@ type EncryptedDNSSpec struct {
 type RouterSpec struct {
 	Name     string
 	Networks []PresenceSpec
+	Routes   []StaticRouteSpec
+}
+
+// StaticRouteSpec is a wanted route of a router beside those that its networks
+// and what is delegated on them make.
+type StaticRouteSpec struct {
+	Destination netip.Prefix
+	Type        RouteType
+	// NextHops has the neighbour that takes the packets; empty but for Unicast.
+	NextHops []netip.Addr
+	// Network is where a link-local next hop is, "" for a global one.
+	Network string
 }
 
 // PresenceSpec is a router on one network.
@@ -155,6 +172,9 @@ type PortSpec struct {
 	Name, Network string
 	// MAC may be zero: its Interface's attached-mac counts then.
 	MAC wire.MAC
+	// Parent is as in Port, and VLAN with it.
+	Parent string
+	VLAN   int
 	// Addresses, of both families, need not hold those made by SLAAC.
 	Addresses       []netip.Addr
 	Router, Unknown bool

@@ -53,6 +53,8 @@ func Validate(s *Spec) []Problem {
 	for i := range s.Ports {
 		c.portMACs[portMAC{s.Ports[i].Network, s.Ports[i].MAC}] = s.Ports[i].Name
 	}
+	c.parents = parentsOf(s)
+	c.tags = make(map[tag]string)
 	for i := range s.Ports {
 		c.port(i, ports)
 	}
@@ -70,6 +72,10 @@ type checker struct {
 	// stateless has every security group by name.
 	stateless map[string]bool
 	portMACs  map[portMAC]string // who has a configured MAC
+	// parents has the parent of every port by name, "" of a port without one; tags who has a
+	// VLAN of a trunk port.
+	parents map[string]string
+	tags    map[tag]string
 }
 
 // portMAC is a MAC on a network.

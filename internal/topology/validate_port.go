@@ -21,6 +21,7 @@ func (c *checker) port(i int, names map[string]bool) {
 	c.maxAddresses(object, p.MaxAddresses)
 	c.optionList(object+".options", p.Options)
 	c.portGroups(object, p)
+	c.subPort(object, p)
 	n := c.networks[p.Network]
 	if n == nil {
 		c.add(object+".network", "", "there is no network %q: configure it, or correct the name", p.Network)

@@ -27,6 +27,7 @@ func (c *checker) router(i int, names map[string]bool) {
 		prefixes = append(prefixes, c.presence(fmt.Sprintf("%s.networks[%d]", object, j), r, &r.Networks[j])...)
 	}
 	c.overlaps(prefixes)
+	c.staticRoutes(object, r)
 }
 
 // presence checks a router on one network and gives the prefixes that it has there.

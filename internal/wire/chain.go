@@ -19,6 +19,8 @@ const (
 	// fragmentMore is the M flag of the word at fragmentField (RFC 8200 section 4.5).
 	fragmentMore  = 0x0001
 	fragmentField = 2
+	// routingType is where a Routing header says its type (RFC 8200 section 4.4).
+	routingType = 2
 )
 
 // walk follows the next headers to the upper layer. Cut has proven p.IPv6.
@@ -54,8 +56,11 @@ func (p *Packet) walk() Fault {
 			return FaultChainTruncated
 		}
 		p.Extensions++
-		if next == ProtocolFragment {
+		switch next {
+		case ProtocolFragment:
 			p.Fragment = max(p.Fragment, fragmentation(b))
+		case ProtocolRouting:
+			p.SourceRouted = p.SourceRouted || b[routingType] == 0
 		}
 		next = b[0]
 		b = b[n:]
@@ -93,6 +98,8 @@ func upperLen(protocol uint8) int {
 		return 12 // RFC 9260 section 3.1
 	case ProtocolESP:
 		return 8 // RFC 4303 section 2
+	case ProtocolVRRP:
+		return 8 // RFC 9568 section 5.1
 	case ProtocolGRE:
 		return 4 // RFC 2784 section 2.1
 	}

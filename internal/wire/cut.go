@@ -23,7 +23,7 @@ type Packet struct {
 	// IPv6 is the packet without padding; set for FaultNone and for every fault from FaultMulticastSource on.
 	IPv6 IPv6
 	// Payload begins at the upper-layer header and ends with the packet; set for FaultNone. It holds at least the fixed
-	// header of the protocols Cut knows: TCP, UDP, ICMPv6, SCTP, ESP, GRE.
+	// header of the protocols Cut knows: TCP, UDP, ICMPv6, SCTP, ESP, GRE, VRRP.
 	Payload []byte
 	// Protocol is that of Payload; with FaultUnknownNextHeader the number that is not known, with FaultLaterFragment the
 	// next header that the Fragment header names.
@@ -32,6 +32,8 @@ type Packet struct {
 	Extensions uint8
 	// Fragment is what the Fragment headers said; the most incomplete one counts.
 	Fragment Fragmentation
+	// SourceRouted: there is a Routing header of type 0, whose sender chooses the way (RFC 5095 section 1).
+	SourceRouted bool
 }
 
 // Cut reads one frame's headers into p, which is overwritten whole, and keeps

@@ -51,6 +51,8 @@ func TestCutChains(t *testing.T) {
 		{"TCP", chainFrame(6), FaultNone, 0, Whole, 6},
 		{"SCTP", chainFrame(132), FaultNone, 0, Whole, 132},
 		{"GRE", chainFrame(47), FaultNone, 0, Whole, 47},
+		{"VRRP", chainFrame(112), FaultNone, 0, Whole, 112},
+		{"VRRP of seven octets", setLen(chainFrame(112)[:HeadersLen+7]), FaultChainTruncated, 0, Whole, 0},
 		{"TCP of 19 octets", setLen(chainFrame(6)[:HeadersLen+19]), FaultChainTruncated, 0, Whole, 0},
 		{"SCTP of 11 octets", setLen(chainFrame(132)[:HeadersLen+11]), FaultChainTruncated, 0, Whole, 0},
 		{"ICMPv6 of three octets", setLen(frame(nsHex)[:HeadersLen+3]), FaultChainTruncated, 0, Whole, 0},

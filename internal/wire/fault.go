@@ -59,6 +59,8 @@ const (
 	FaultWrongType
 	// FaultFragment: a message that may not, or here cannot, come in fragments; for Neighbor Discovery also an atomic one (RFC 6980 section 5).
 	FaultFragment
+	// FaultRoutingHeader: a message behind a Routing header of type 0, which nodes have to reject (RFC 5095 section 3).
+	FaultRoutingHeader
 	// FaultHopLimit: Neighbor Discovery with a hop limit other than 255 (RFC 4861 section 7.1.1).
 	FaultHopLimit
 	// FaultCode: an ICMPv6 code other than 0 (RFC 4861 section 7.1.1).
@@ -122,6 +124,7 @@ var faultNames = [Faults]string{
 	FaultNotUDP:                   "not-udp",
 	FaultWrongType:                "wrong-type",
 	FaultFragment:                 "fragment",
+	FaultRoutingHeader:            "routing-header",
 	FaultHopLimit:                 "hop-limit",
 	FaultCode:                     "code",
 	FaultShort:                    "short",

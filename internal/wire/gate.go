@@ -10,6 +10,9 @@ func CheckICMPv6(p *Packet) (ICMPv6, Fault) {
 	if p.Fragment > AtomicFragment {
 		return nil, FaultFragment
 	}
+	if p.SourceRouted {
+		return nil, FaultRoutingHeader
+	}
 	if !VerifyChecksum(p.IPv6, ProtocolICMPv6, p.Payload) {
 		return nil, FaultChecksum
 	}
@@ -32,6 +35,8 @@ func CheckND(p *Packet, minLen int) (m ICMPv6, f Fault) {
 	// tell from a whole packet.
 	case p.Fragment != Whole:
 		return nil, FaultFragment
+	case p.SourceRouted:
+		return nil, FaultRoutingHeader
 	// "The IP Hop Limit field has a value of 255, i.e., the packet could not
 	// possibly have been forwarded by a router", RFC 4861 sections 6.1.1,
 	// 6.1.2, 7.1.1, 7.1.2 and 8.1.

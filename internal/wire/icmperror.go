@@ -4,6 +4,16 @@ import "encoding/binary"
 
 // Codes of ICMPv6 errors (RFC 4443 section 3).
 const (
+	// CodeNoRoute: no route to the destination (RFC 4443 section 3.1).
+	CodeNoRoute = 0
+	// CodeBeyondScope: the destination is beyond the scope of the source address (RFC 4443 section 3.1).
+	CodeBeyondScope = 2
+	// CodeAddressUnreachable: nobody on the link answers to the address (RFC 4443 section 3.1).
+	CodeAddressUnreachable = 3
+	// CodePortUnreachable: nobody listens on the port (RFC 4443 section 3.1).
+	CodePortUnreachable = 4
+	// CodeRejectRoute: the route to the destination rejects (RFC 4443 section 3.1).
+	CodeRejectRoute = 6
 	// CodeProhibited: communication with the destination is administratively prohibited (RFC 4443 section 3.1).
 	CodeProhibited = 1
 	// CodeUnknownOption: an IPv6 option that is not known (RFC 4443 section 3.4).

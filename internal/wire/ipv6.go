@@ -29,6 +29,7 @@ const (
 	ProtocolICMPv6      = 58  // RFC 4443 section 1
 	ProtocolNoNext      = 59  // RFC 8200 section 4.7
 	ProtocolDestination = 60  // RFC 8200 section 4.6
+	ProtocolVRRP        = 112 // RFC 9568 section 5.1.2.4
 	ProtocolSCTP        = 132 // RFC 9260 section 3
 	ProtocolMobility    = 135 // RFC 6275 section 6.1
 	ProtocolHIP         = 139 // RFC 7401 section 5.1

@@ -27,6 +27,9 @@ func CheckUDP(p *Packet) (u UDP, offloaded bool, f Fault) {
 	if p.Fragment > AtomicFragment {
 		return nil, false, FaultFragment
 	}
+	if p.SourceRouted {
+		return nil, false, FaultRoutingHeader
+	}
 	u = UDP(p.Payload)
 	n := u.Length()
 	if n < UDPLen || n > len(u) {

@@ -1,0 +1,92 @@
+package flows
+
+import (
+	"fmt"
+	"slices"
+
+	"damselfly/internal/punt"
+	"damselfly/internal/topology"
+)
+
+// lintHopLimit: Open vSwitch hands a packet whose hop limit is used up to a
+// controller, where it can be neither metered nor marked. So what takes one off
+// stands in one table, which is reached from the route table alone, by flows
+// below one that takes out every packet with hop limit 1.
+func lintHopLimit(c *compilation) (faults []string) {
+	behind := []uint8{TableNeighbor, TableLength, TableForward}
+	last := Match{}.With(EthType, U16(0x86dd)).With(IPTTL, U8(1))
+	taken := uint16(0)
+	for _, f := range c.flows {
+		if f.Table == TableRoute && f.Match.Equal(last) && slices.Equal(f.Actions, trouble(punt.HopLimit)) {
+			taken = f.Priority
+		}
+	}
+	for _, f := range c.flows {
+		if i := slices.Index(f.Actions, Action(DecTTL{})); i >= 0 && (f.Table != TableForward || slices.Contains(f.Actions[i+1:], Action(DecTTL{}))) {
+			faults = append(faults, "may use up the hop limit: "+f.String())
+		}
+		goes := 0
+		for _, a := range f.Actions {
+			if r, ok := a.(Resubmit); ok && slices.Contains(behind, r.Table) {
+				goes++
+			}
+		}
+		switch {
+		case goes == 0, slices.Contains(behind, f.Table) && goes == 1:
+		case goes > 1:
+			faults = append(faults, "is routed twice over: "+f.String())
+		case f.Table != TableRoute || f.Priority >= taken:
+			faults = append(faults, "goes round the check of the hop limit: "+f.String())
+		}
+	}
+	return faults
+}
+
+// lintTrouble: what a router cannot carry on is handed over only from the
+// trouble table, through the meter of the sender, and there is a drop by name for
+// each trouble where the limit lets nothing pass.
+func lintTrouble(c *compilation) (faults []string) {
+	named := map[uint64]bool{}
+	for _, f := range c.flows {
+		for _, a := range f.Actions {
+			if s, ok := a.(SetField); ok && s.Field == regTrouble && !slices.Contains(f.Actions, Action(Resubmit{TableTrouble})) {
+				faults = append(faults, "finds trouble and goes on: "+f.String())
+			}
+		}
+		if f.Table != TableTrouble {
+			continue
+		}
+		if why, ok := f.Match.Get(regTrouble); ok && f.Cookie.Role().Drop() {
+			named[why.Value.Uint(4)] = true
+		} else if len(f.Actions) > 0 {
+			from, ok := f.Match.Get(regPort)
+			p := c.snapshot.Port(uint16(from.Value.Uint(4)))
+			if !ok || p == nil {
+				faults = append(faults, "is of no port: "+f.String())
+			} else if _, metered := f.Actions[0].(ThroughMeter); !metered && p.Limits[punt.Error] != topology.Unlimited {
+				faults = append(faults, "hands over without a meter: "+f.String())
+			}
+		}
+	}
+	for why := punt.HopLimit; why < punt.Troubles; why++ {
+		if !named[uint64(why)] {
+			faults = append(faults, fmt.Sprintf("no drop for trouble %d", why))
+		}
+	}
+	return faults
+}
+
+// lintReversePath: a router looks for a route only once the source is known to be
+// where the packet came from.
+func lintReversePath(c *compilation) (faults []string) {
+	for _, f := range c.flows {
+		if !slices.Contains(f.Actions, Action(Resubmit{TableRoute})) {
+			continue
+		}
+		on, ok := f.Match.Get(Metadata)
+		if _, router := f.Match.Get(regRouter); f.Table != TableRouteSource || !ok || !on.Exact() || !router {
+			faults = append(faults, "goes round the check of the source's way: "+f.String())
+		}
+	}
+	return faults
+}

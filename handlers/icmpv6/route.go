@@ -1,0 +1,127 @@
+package icmpv6
+
+import (
+	"net/netip"
+
+	"damselfly/handlers/packet"
+	"damselfly/handlers/reason"
+	"damselfly/internal/punt"
+	"damselfly/internal/topology"
+	"damselfly/internal/wire"
+	"damselfly/pipeline"
+)
+
+// mistake is an ICMPv6 error without what it is about.
+type mistake struct {
+	typ, code uint8
+	// word is the field behind the checksum: the MTU of Packet Too Big.
+	word uint32
+	why  pipeline.Reason
+}
+
+var mistakes = [punt.Troubles]mistake{
+	punt.HopLimit:    {typ: wire.TypeTimeExceeded, why: reason.TimeExceeded},
+	punt.NoRoute:     {wire.TypeDestinationUnreachable, wire.CodeNoRoute, 0, reason.NoRoute},
+	punt.Unreachable: {wire.TypeDestinationUnreachable, wire.CodeAddressUnreachable, 0, reason.AddressUnreachable},
+	punt.Prohibited:  {wire.TypeDestinationUnreachable, wire.CodeProhibited, 0, reason.RouteProhibits},
+	punt.RejectRoute: {wire.TypeDestinationUnreachable, wire.CodeRejectRoute, 0, reason.RouteRejects},
+	punt.BeyondScope: {wire.TypeDestinationUnreachable, wire.CodeBeyondScope, 0, reason.BeyondScope},
+	punt.TooBig:      {typ: wire.TypePacketTooBig, why: reason.PacketTooBig},
+	punt.Local:       {wire.TypeDestinationUnreachable, wire.CodePortUnreachable, 0, reason.NobodyListens},
+}
+
+// Unroutable tells the sender of a packet why its router could not carry it on.
+// The packet and the topology decide that, not what the switch made of it.
+func Unroutable(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
+	// The Ethernet destination says nothing: what is too big was on its way to the
+	// neighbour already.
+	if p.Router == nil || p.Routed {
+		return reason.NotOurs
+	}
+	// An error to a borrowed source would be sent to its owner.
+	if why := p.Honest(wire.MAC{}, false); why != 0 {
+		return why
+	}
+	t, mtu, ok := judge(p)
+	if !ok {
+		return reason.NotOurs
+	}
+	m := mistakes[t]
+	m.word = uint32(mtu)
+	if !MayError(p, m.typ, m.code) {
+		return reason.NoErrorDue
+	}
+	router := p.Network.Router
+	h := wire.Headers{
+		SourceMAC:      router.MAC,
+		DestinationMAC: p.Ethernet.Source(),
+		Source:         sourceOfError(p),
+		Destination:    p.IPv6.Source(),
+		HopLimit:       wire.DefaultHopLimit,
+	}
+	if t == punt.Local {
+		h.Source = p.IPv6.Destination()
+		switch p.Protocol {
+		case wire.ProtocolTCP:
+			if why := answer(p, &h, r); why != reason.Rejected {
+				return why
+			}
+			return m.why
+		case wire.ProtocolUDP:
+		default:
+			return reason.NotOurs
+		}
+	}
+	wire.PutError(r.Back(&p.Frame, wire.ErrorFrameLen(p.IPv6)), &h, m.typ, m.code, m.word, p.IPv6)
+	return m.why
+}
+
+// judge finds why the router cannot carry a packet on, in the order of the
+// flows; ok is false if it can now, or if nobody is to be told. mtu is 0 but for
+// what is too big.
+func judge(p *packet.Packet) (t punt.Trouble, mtu int, ok bool) {
+	to := p.Router.To(p.IPv6.Destination())
+	switch {
+	case to.Silent:
+		return 0, 0, false
+	case p.IPv6.Source().IsLinkLocalUnicast():
+		return punt.BeyondScope, 0, true
+	case to.Trouble == punt.Local:
+		return punt.Local, 0, true
+	case p.IPv6.HopLimit() <= 1:
+		return punt.HopLimit, 0, true
+	case to.Trouble != 0:
+		return to.Trouble, 0, true
+	case to.MTU > 0 && len(p.IPv6) > to.MTU:
+		return punt.TooBig, to.MTU, true
+	}
+	return 0, 0, false
+}
+
+// sourceOfError chooses the router's address that an error comes from, by which
+// traceroute names the hop: on the network that the packet came from the one
+// nearest to its source, else any global one there, else on another network,
+// since what is link-local goes no further than the link (RFC 4443 section 2.2).
+func sourceOfError(p *packet.Packet) netip.Addr {
+	router, asker := p.Network.Router, p.IPv6.Source()
+	from := sourceFor(router, asker)
+	if !from.IsLinkLocalUnicast() || asker.IsLinkLocalUnicast() {
+		return from
+	}
+	if a, ok := global(router); ok {
+		return a
+	}
+	for _, n := range p.Router.Networks {
+		if a, ok := global(n.Router); ok {
+			return a
+		}
+	}
+	return from
+}
+
+func global(r *topology.RouterInterface) (a netip.Addr, ok bool) {
+	if len(r.Addresses) == 0 {
+		return a, false
+	}
+	return r.Addresses[0].Addr(), true
+}

@@ -1,0 +1,31 @@
+package nd
+
+import (
+	"net/netip"
+
+	"damselfly/internal/topology"
+	"damselfly/internal/wire"
+	"damselfly/pipeline"
+)
+
+// Announce writes an unsolicited Neighbor Advertisement for an address of n to
+// all its nodes but the address's owner, as the owner would whose link-layer
+// address changed: "a node MAY send up to MAX_NEIGHBOR_ADVERTISEMENT unsolicited
+// Neighbor Advertisement messages to the all-nodes multicast address" (RFC 4861
+// section 7.2.6). The Override flag makes them take the new one at once, since
+// the address is its owner's alone.
+func Announce(n *topology.Network, o topology.Owner, a netip.Addr, r *pipeline.Replies) {
+	h := wire.Headers{
+		SourceMAC: o.MAC, DestinationMAC: wire.AllNodesMAC,
+		Source: a, Destination: wire.AllNodes, HopLimit: wire.MaxHopLimit,
+	}
+	flags := uint8(wire.FlagOverride)
+	if o.Router {
+		flags |= wire.FlagRouter
+	}
+	from := pipeline.Frame{Network: n.Key}
+	if o.Port != nil {
+		from.InPort, from.Port = o.Port.OFPort, o.Port.Key
+	}
+	wire.PutNeighborAdvert(r.Onward(&from, wire.NeighborAdvertFrameLen), &h, a, o.MAC, flags)
+}
