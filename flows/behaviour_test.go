@@ -119,6 +119,17 @@ var behaviour = []struct {
 	{name: "NA with reserved bits", in: sized(advert().set(NDReserved, U32(0x60000001)), octetsOption), want: "punt na lane 1", plain: "out 2"},
 	{name: "NA of a router guest", in: sized(icmp6(3, guest3, guest1, "fe80::ff:fe00:13", "fe80::ff:fe00:11", 136).set(NDTarget, at("fe80::ff:fe00:13")).
 		set(NDTLL, MAC(guest3)).set(NDReserved, U32(0xe0000000)), octetsOption), want: "out 1"},
+	{name: "NA of one's own to all, overriding", in: toAll(advert().set(NDReserved, U32(0x20000000))), want: "out 2, out 3"},
+	{name: "NA to all, solicited", in: toAll(advert().set(NDReserved, U32(0x40000000))), want: "punt na lane 1", plain: "out 2, out 3"},
+	{name: "NA to all, solicited and overriding", in: toAll(advert().set(NDReserved, U32(0x60000000))), want: "punt na lane 1", plain: "out 2, out 3"},
+	{name: "NA without option to all, solicited", in: sized(toAll(advert().set(NDTLL, Value{}).set(NDReserved, U32(0x40000000))), octetsBare),
+		want: "punt na lane 1", plain: "out 2, out 3"},
+	{name: "NA to another group, solicited", in: toAll(advert().set(NDReserved, U32(0x40000000))).set(IPv6Dst, at("ff05::2")), want: "punt na lane 1", plain: "out 2, out 3"},
+	{name: "NA of a router guest to all", in: toAll(routerAdvert().set(NDReserved, U32(0x80000000))), want: "out 1, out 2"},
+	{name: "NA of a router guest to all, overriding", in: toAll(routerAdvert().set(NDReserved, U32(0xa0000000))), want: "out 1, out 2"},
+	{name: "NA of a router guest to all, solicited", in: toAll(routerAdvert().set(NDReserved, U32(0xe0000000))), want: "punt na lane 3", plain: "out 1, out 2"},
+	{name: "NA of a router guest to all, solicited with reserved bits", in: toAll(routerAdvert().set(NDReserved, U32(0xc0000001))), want: "punt na lane 3", plain: "out 1, out 2"},
+	{name: "NA of a router guest with reserved bits", in: sized(routerAdvert().set(NDReserved, U32(0xc0000001)), octetsOption), want: "out 1"},
 	{name: "NA with something behind", in: sized(advert(), octetsNonce), want: "punt na lane 1", away: "drop-away"},
 
 	{name: "RS", in: icmp6(1, guest1, wire.MAC{0x33, 0x33, 0, 0, 0, 2}, "fe80::ff:fe00:11", "ff02::2", 133), want: "punt rs lane 1", away: "drop-away"},
@@ -138,6 +149,21 @@ var behaviour = []struct {
 func dhcpv6(in uint32, src, dst wire.MAC, from, to uint16) packet {
 	addresses := map[wire.MAC]string{guest1: "fe80::ff:fe00:11", guest2: "fe80::ff:fe00:12"}
 	return ip6(in, src, dst, addresses[src], addresses[dst], 17).set(UDPSrc, U16(from)).set(UDPDst, U16(to))
+}
+
+// routerAdvert is guest 3, a router, telling guest 1 of its link-local address.
+func routerAdvert() packet {
+	return icmp6(3, guest3, guest1, "fe80::ff:fe00:13", "fe80::ff:fe00:11", 136).set(NDTarget, at("fe80::ff:fe00:13")).set(NDTLL, MAC(guest3))
+}
+
+// toAll sends an advertisement with its option to all nodes.
+func toAll(p packet) packet {
+	return sized(p.set(IPv6Dst, at("ff02::1")).set(EthDst, MAC(allNodesMAC)), octetsOption)
+}
+
+// dhcpv4 is UDP of IPv4 between two ports.
+func dhcpv4(in uint32, src, dst wire.MAC, from, to uint16) packet {
+	return ip4(in, src, [4]byte{10, 0, 0, 1}, 17).set(EthDst, MAC(dst)).set(UDPSrc, U16(from)).set(UDPDst, U16(to))
 }
 
 // nud is guest 1 probing guest 2 (RFC 4861 section 7.3).
@@ -196,6 +222,15 @@ func TestBehaviourElsewhere(t *testing.T) {
 		{"l2-groups", "DHCPv6 of a client without groups", dhcpv6(1, guest1, guest2, 546, 547), "out 2"},
 		{"l2-groups", "DHCPv6 of its server", dhcpv6(2, guest2, guest1, 547, 546), "out 1"},
 		{"l2-groups", "DHCPv6 of a guest that is no server", dhcpv6(1, guest1, guest2, 547, 546), "drop-dhcpv6-server"},
+		{"l2-groups", "DHCPv4 of its server", dhcpv4(2, guest2, guest1, 67, 68), "out 1"},
+		{"l2-groups", "DHCPv4 of a guest that is no server", dhcpv4(1, guest1, guest2, 67, 68), "drop-dhcpv4-server"},
+		{"l2", "from the port of DHCPv4 servers", dhcpv4(1, guest1, guest2, 67, 1068), "drop-dhcpv4-server"},
+		{"l2", "to the port of DHCPv4 clients", dhcpv4(1, guest1, guest2, 1067, 68), "drop-dhcpv4-server"},
+		{"l2", "DHCPv4 of a client", dhcpv4(1, guest1, guest2, 68, 67), "out 2"},
+		{"l2", "the same ports of IPv6", dhcpv4(1, guest1, guest2, 67, 68).set(EthType, U16(0x86dd)).set(IPv6Src, at("fe80::ff:fe00:11")).set(IPTTL, U8(64)), "out 2"},
+		{"open", "DHCPv4 of a server that is not secured", dhcpv4(1, guest1, guest2, 67, 68), "out 2"},
+		{"unknown", "DHCPv4 of a server behind a port of anybody's", dhcpv4(3, guest3, guest1, 67, 68), "out 1"},
+		{"pairs", "DHCPv4 of a server with an address of its own", ip4(3, guest3, [4]byte{192, 0, 2, 13}, 17).set(UDPSrc, U16(67)).set(UDPDst, U16(68)), "drop-dhcpv4-server"},
 		{"l2-groups", "DHCPv6 to a server without groups", dhcpv6(2, guest2, guest1, 546, 547), "drop-denied"},
 		{"l2-groups", "UDP without groups", dhcpv6(2, guest2, guest1, 546, 545), "drop-denied"},
 		{"l2-groups", "a listener query", icmp6(2, guest2, allNodesMAC, "fe80::ff:fe00:12", "ff02::1", 130).set(IPTTL, U8(1)), "out 1"},

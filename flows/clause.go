@@ -71,4 +71,8 @@ var clauses = [roles]Clause{
 	RoleDropUnreachable:    {"is dropped: nobody is known to have its destination", "RFC 4443 section 3.1"},
 	RoleDropTooBig:         {"is dropped: it is longer than the MTU of the network it is routed to", "RFC 4443 section 3.2"},
 	RoleDropLocal:          {"is dropped: it is for the router itself, which takes only echo requests", "RFC 4443 section 3.1"},
+	RoleNeighbor:           {"is carried on to a neighbour that was found by asking", "RFC 4861 section 7.2.2"},
+	RoleDropUnresolved:     {"is dropped: nobody is known yet to have the address that it goes to, and the port's limit of class unknown lets nobody be asked", "RFC 6583 section 4.2"},
+	RoleDropUplink:         {"is dropped: what routers say of their link does not pass an uplink", "RFC 6105 section 1"},
+	RoleDropDHCPv4Server:   {Text: "is dropped: only a DHCPv4 server sends from port 67 or to port 68, and no secured guest is one"},
 }

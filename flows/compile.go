@@ -51,6 +51,8 @@ type portSource struct {
 	rejects, logs, tracks bool
 	// router is that of its network, 0 for none.
 	router uint32
+	// asks: the router has a network on which it asks for neighbours.
+	asks bool
 }
 
 // compiledRouter is a Piece and what it was made from.
@@ -93,11 +95,16 @@ func (c *Compiler) Update(s *topology.Snapshot) *Pieces {
 		networks[n.Key] = k
 	}
 	ports := make(map[uint16]compiled[portSource], len(s.Ports))
+	asks := map[uint32]bool{}
+	for _, n := range s.Networks {
+		asks[n.RouterID()] = asks[n.RouterID()] || n.Resolves()
+	}
 	for _, p := range s.Ports {
 		n := s.Network(p.Network.Key)
 		from := portSource{
 			port: p, counted: c.counted[p.Key], served: n != nil && n.DHCPv6 != nil, plain: n == nil || n.Router == nil,
-			rejects: c.filters.rejects, logs: c.filters.logs, tracks: c.filters.tracks, router: n.RouterID(),
+			rejects: c.filters.rejects, logs: c.filters.logs, tracks: c.filters.tracks,
+			router: n.RouterID(), asks: asks[n.RouterID()],
 		}
 		k, ok := c.ports[p.Key]
 		if !ok || k.from != from {
@@ -162,12 +169,13 @@ func (c *Compiler) port(from portSource) *Piece {
 	b.portGateFlows(p)
 	b.portNDFlows(p)
 	b.portEchoFlows(p)
-	b.portDHCPv6Flows(p, from.served, from.plain)
+	b.portDHCPv4Flows(p)
+	b.portDHCPv6Flows(p, from.served && !p.Uplink, from.plain)
 	b.portFilterFlows(p)
 	b.portVerdictFlows(p, from.rejects, from.logs)
 	b.portConnectionFlows(p, from.tracks)
 	b.portSwitchFlows(p)
-	b.portRouteFlows(p, from.router != 0)
+	b.portRouteFlows(p, from.router != 0, from.asks)
 	b.portDroppedFlows(p, from.counted)
 	return b.Piece
 }
@@ -199,6 +207,7 @@ func (b *builder) baseFlows() {
 	b.serviceFlows()
 	b.baseNDFlows()
 	b.baseEchoFlows()
+	b.baseDHCPv4Flows()
 	b.baseDHCPv6Flows()
 	b.baseRouteFlows()
 	b.puntFlows()

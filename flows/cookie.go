@@ -155,6 +155,14 @@ const (
 	RoleDropTooBig
 	// RoleDropLocal ends a packet to the router itself, which takes only echo requests.
 	RoleDropLocal
+	// RoleNeighbor carries a packet on to a neighbour that nobody configured and that was found.
+	RoleNeighbor
+	// RoleDropUnresolved ends a packet to be routed whose next hop has to be found first, and for which the port's limit lets none be asked.
+	RoleDropUnresolved
+	// RoleDropUplink ends what routers say of their link at an uplink, either way.
+	RoleDropUplink
+	// RoleDropDHCPv4Server ends what only a DHCPv4 server sends.
+	RoleDropDHCPv4Server
 	roles
 )
 
@@ -169,6 +177,8 @@ var roleNames = [roles]string{
 	"source", "learn", "drop-spoofed", "drop-mld-query",
 	"track", "remote", "rule", "verdict", "reject", "drop-state", "drop-denied", "drop-unsorted",
 	"trouble", "drop-reverse-path", "drop-blackhole", "drop-unreachable", "drop-too-big", "drop-local",
+	"neighbor", "drop-unresolved", "drop-uplink",
+	"drop-dhcpv4-server",
 }
 
 // String returns the role's name as metrics and plans write it.
@@ -185,11 +195,16 @@ func RoleNamed(name string) (Role, bool) {
 	return Role(max(i, 0)), i >= 0
 }
 
+// Select returns the cookie and mask that select the flows of the role.
+func (r Role) Select() (value, mask uint64) {
+	return Owner | uint64(r)<<32, OwnerMask | 0xff<<32
+}
+
 // Drop reports whether flows of this role end frames.
 func (r Role) Drop() bool { return strings.HasPrefix(r.String(), "drop-") }
 
 // Counted reports whether the packet counts of the role's flows mean something
 // to an operator: an answer, a forward or a drop.
 func (r Role) Counted() bool {
-	return r.Drop() || r == RoleNDAnswer || r == RoleNDForward || r == RoleNDAway || r == RoleEchoAnswer || r == RoleRoute || r == RoleRule
+	return r.Drop() || r == RoleNDAnswer || r == RoleNDForward || r == RoleNDAway || r == RoleEchoAnswer || r == RoleRoute || r == RoleNeighbor || r == RoleRule
 }

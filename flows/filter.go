@@ -52,12 +52,6 @@ var (
 	icmpv6Echo   = []uint8{128, 129}
 )
 
-// The parts of DHCPv4 (RFC 2131 section 4.1).
-const (
-	dhcpv4Server = 67
-	dhcpv4Client = 68
-)
-
 func (b *builder) baseFilterFlows() {
 	for _, s := range []*side{&egress, &ingress} {
 		b.passFlows(s)

@@ -70,7 +70,7 @@ func TestFilter(t *testing.T) {
 		{"stateless error", icmp6(6, mac(0x16), mac(0x15), addr6, addr5, 2), nil, "out 5"},
 		{"ARP", frame(4, guest4(), mac(0x16), 0x0806).set(ARPSHA, MAC(guest4())), nil, "out 6"},
 		{"DHCPv4 of a client", frame(4, guest4(), mac(0x16), 0x0800).set(IPProto, U8(17)).set(UDPSrc, U16(68)).set(UDPDst, U16(67)), nil, "out 6"},
-		{"DHCPv4 of a server", frame(6, mac(0x16), guest4(), 0x0800).set(IPProto, U8(17)).set(UDPSrc, U16(67)).set(UDPDst, U16(68)), nil, "out 4"},
+		{"DHCPv4 of a server", frame(6, mac(0x16), guest4(), 0x0800).set(IPProto, U8(17)).set(UDPSrc, U16(67)).set(UDPDst, U16(68)), nil, "drop-dhcpv4-server"},
 	}
 	s := named["groups"]()
 	for _, tt := range tests {

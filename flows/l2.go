@@ -7,6 +7,8 @@ const (
 	switchKnown   = 100
 	switchFlood   = 90
 	switchUnknown = 10
+	// In the output table, before the port itself.
+	outputUplink = 200
 )
 
 // baseSwitchFlows end what no network carries.

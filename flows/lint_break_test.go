@@ -156,6 +156,15 @@ func TestLintsObject(t *testing.T) {
 		{"guests may be servers", "dhcpv6-shield", func(t *testing.T, c *compilation) {
 			c.pick(t, TableServices, RoleDropDHCPv6Server).Priority = serviceOther
 		}},
+		{"guests may be DHCPv4 servers", "dhcpv4-shield", func(_ *testing.T, c *compilation) {
+			c.drop(func(f *Flow) bool {
+				_, dst := f.Match.Get(UDPDst)
+				return f.Cookie.Role() == RoleDropDHCPv4Server && dst
+			})
+		}},
+		{"DHCPv4 is switched above the drops", "dhcpv4-shield", func(_ *testing.T, c *compilation) {
+			c.flows = append(c.flows, Flow{Table: TableServices, Priority: serviceGate4, Match: Match{}.With(EthType, U16(0x0800)), Actions: []Action{onward}})
+		}},
 		{"fragments of DHCPv6", "dhcpv6-shield", func(_ *testing.T, c *compilation) {
 			for i, f := range c.flows {
 				if slices.Contains(f.Actions, Action(Resubmit{TableDHCPv6})) {

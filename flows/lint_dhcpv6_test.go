@@ -40,6 +40,26 @@ func lintDHCPv6Shield(c *compilation) (faults []string) {
 	return faults
 }
 
+// lintDHCPv4Shield: what only a DHCPv4 server sends, by either of its ports, is
+// dropped, and above that nothing carries IPv4 on but for a port that is not secured.
+func lintDHCPv4Shield(c *compilation) (faults []string) {
+	udp := Match{}.With(EthType, U16(0x0800)).With(IPProto, U8(17))
+	for what, m := range map[string]Match{"from a server's port": udp.With(UDPSrc, U16(67)), "to a client's port": udp.With(UDPDst, U16(68))} {
+		if !slices.ContainsFunc(c.flows, func(f Flow) bool {
+			return f.Table == TableServices && f.Priority == serviceDrop4 && len(f.Actions) == 0 && f.Match.Equal(m)
+		}) {
+			faults = append(faults, "guests send "+what)
+		}
+	}
+	for _, f := range c.flows {
+		typ, _ := f.Match.Get(EthType)
+		if f.Table == TableServices && f.Priority >= serviceDrop4 && len(f.Actions) > 0 && typ.Value != U16(0x86dd) && !c.opens(&f) {
+			faults = append(faults, "carries more than IPv6 above the drops: "+f.String())
+		}
+	}
+	return faults
+}
+
 // isICMPv6 reports whether a match is of one type of ICMPv6 alone.
 func isICMPv6(m Match) bool {
 	_, ok := m.Get(ICMPv6Type)

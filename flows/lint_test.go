@@ -51,6 +51,7 @@ var lints = map[string]func(*compilation) []string{
 	"nd-strict":      lintNDStrict,
 	"nd-drops":       lintNDDrops,
 	"dhcpv6-shield":  lintDHCPv6Shield,
+	"dhcpv4-shield":  lintDHCPv4Shield,
 	"source-first":   lintSourceFirst,
 	"hop-limit":      lintHopLimit,
 	"trouble":        lintTrouble,
@@ -173,6 +174,12 @@ func lintCookies(c *compilation) (faults []string) {
 		case role == RoleRule:
 			if _, ok := c.snapshot.Rule(object); !ok {
 				faults = append(faults, "the cookie names no rule: "+f.String())
+			}
+		case role == RoleNeighbor:
+			if !slices.ContainsFunc(c.snapshot.Networks, func(n *topology.Network) bool {
+				return slices.ContainsFunc(n.Neighbors, func(b topology.Neighbor) bool { return NeighborID(n.Key, b.Addr) == object })
+			}) {
+				faults = append(faults, "the cookie names no neighbour: "+f.String())
 			}
 		case object > punt.MaxKey || object != 0 && c.snapshot.Port(uint16(object)) == nil && c.snapshot.Network(uint16(object)) == nil:
 			faults = append(faults, "the cookie's object is nobody's key: "+f.String())
@@ -348,7 +355,8 @@ func lintNDDrops(c *compilation) (faults []string) {
 	dropped := map[uint8]Flow{}
 	for _, f := range c.flows {
 		typ, isND := neighborDiscovery(f.Match)
-		if !isND || len(f.Actions) > 0 {
+		// Those of an uplink only give what ends anyway a name of its own.
+		if !isND || len(f.Actions) > 0 || f.Cookie.Role() == RoleDropUplink {
 			continue
 		}
 		if len(f.Match) != 3 {

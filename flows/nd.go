@@ -68,12 +68,19 @@ func (b *builder) baseNDFlows() {
 // neighbour a router in the cache of who hears it, and a host that sees it go
 // from 1 to 0 drops that default router (RFC 4861 section 7.2.5), which a guest
 // that is none never was.
+//
+// Nobody is solicited by all (RFC 4861 section 7.1.2): to a group, what a flow does
+// not know to be without the Solicited flag is Damselfly's to judge, whatever else
+// is in the word.
 func (b *builder) flagFlows(na Match) {
 	mark := []Action{LoadBits(regND, ndNoRouter, ndNoRouter), Resubmit{TableNDTarget}}
 	if b.env.NDExt {
-		for _, flags := range []uint32{0, flagOverride, flagSolicited, flagSolicited | flagOverride} {
-			b.add(TableNDFlags, ndSource, RoleND, na.With(NDReserved, U32(flags)), mark...)
+		for _, flags := range []uint32{0, flagOverride} {
+			b.add(TableNDFlags, ndOwner, RoleND, na.With(NDReserved, U32(flags)), mark...)
+			b.add(TableNDFlags, ndOwner, RoleND, na.With(NDReserved, U32(flagRouter|flags)), mark[1])
+			b.add(TableNDFlags, ndSource, RoleND, na.With(NDReserved, U32(flagSolicited|flags)), mark...)
 		}
+		b.add(TableNDFlags, ndForward, RolePunt, na.DstIn(multicast), ToGroup{b.group(groupPunt)})
 		mark = mark[1:]
 	}
 	b.add(TableNDFlags, ndRest, RoleND, na, mark...)

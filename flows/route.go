@@ -19,6 +19,7 @@ const (
 	routeNone   = 500
 	routeOn     = 100
 	routeMiss   = 10
+	routeAsk    = 20
 
 	neighborOwn  = 2000
 	neighborPair = 1000
@@ -36,7 +37,7 @@ const (
 var troubleDrops = map[punt.Trouble]Role{
 	punt.HopLimit: RoleDropHopLimit, punt.NoRoute: RoleDropNoRoute, punt.Unreachable: RoleDropUnreachable,
 	punt.Prohibited: RoleDropBlackhole, punt.RejectRoute: RoleDropBlackhole, punt.BeyondScope: RoleDropScope,
-	punt.TooBig: RoleDropTooBig, punt.Local: RoleDropLocal,
+	punt.TooBig: RoleDropTooBig, punt.Local: RoleDropLocal, punt.Unresolved: RoleDropUnresolved,
 }
 
 // trouble hands a packet over that cannot go on.
@@ -116,6 +117,7 @@ func (b *builder) networkRouteFlows(n *topology.Network) {
 	}
 	b.add(TableForward, routeOn, RoleRoute, via, forward(n, TableIngress)...)
 	b.pairNeighborFlows(n)
+	b.foundNeighborFlows(n)
 }
 
 // forward sends a packet out on a network.
@@ -150,6 +152,8 @@ func (b *builder) routeFlows(router uint32, r *topology.Route) {
 	switch {
 	case r.Origin == topology.Connected:
 		b.add(TableRoute, priority, RoleRoute, to, via, Resubmit{TableNeighbor})
+	case r.Port == 0 && r.Asked:
+		b.add(TableRoute, priority, RoleTrouble, to, trouble(punt.Unresolved)...)
 	case r.Port == 0:
 		b.add(TableRoute, priority, RoleTrouble, to, trouble(punt.Unreachable)...)
 	default:
@@ -169,7 +173,7 @@ func (b *builder) routerFlows(r *topology.Router) {
 // portRouteFlows find a port by its addresses, for what a router carries to its
 // network, and hand over what of the port's own no router could carry on, through
 // its meter.
-func (b *builder) portRouteFlows(p *topology.Port, routed bool) {
+func (b *builder) portRouteFlows(p *topology.Port, routed, asks bool) {
 	if !routed {
 		return
 	}
@@ -178,6 +182,9 @@ func (b *builder) portRouteFlows(p *topology.Port, routed bool) {
 			b.add(TableNeighbor, neighborOwn, RoleRoute, neighborAt(p.Network.Key).Dst(a), Load(EthDst, MAC(p.MAC)),
 				Load(regOut, U32(uint32(p.Key))), Resubmit{TableLength})
 		}
+	}
+	if asks {
+		b.askFlows(p)
 	}
 	if actions, ok := b.throughMeter(p, punt.Error); ok {
 		actions = append(actions, Load(regClass, U32(uint32(punt.Error))), ToGroup{b.group(groupPunt)})

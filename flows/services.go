@@ -9,10 +9,11 @@ import (
 // Priorities of the services table. A gate takes a message that is whole as far
 // as a flow can tell; the drop below it takes the others of its type.
 const (
-	serviceEcho  = 210
-	serviceGate  = 200
-	serviceDrop  = 100
-	serviceOther = 10
+	serviceEcho   = 210
+	serviceGate   = 200
+	serviceUplink = 110
+	serviceDrop   = 100
+	serviceOther  = 10
 )
 
 // onward is where a packet goes that no service takes.
@@ -46,6 +47,10 @@ func (b *builder) portGateFlows(p *topology.Port) {
 	toUs := ToGroup{b.group(groupPunt)}
 	b.gate(p, wire.TypeNeighborSolicit, punt.NS, nd)
 	b.gate(p, wire.TypeNeighborAdvert, punt.NA, nd)
+	if p.Uplink {
+		b.uplinkFlows(p)
+		return
+	}
 	b.gate(p, wire.TypeRouterSolicit, punt.RS, toUs)
 	if p.Router {
 		b.gate(p, wire.TypeRouterAdvert, punt.RS, toUs)

@@ -11,13 +11,15 @@ import (
 
 // Priorities of the source tables. What is the port's own by name counts before
 // what somebody else is known to hold, and that before prefixes: a pair of a
-// whole prefix gives nobody an address that another has.
+// whole prefix gives nobody an address that another has, nor one of a prefix that
+// was delegated to another.
 const (
 	sourceOwn       = 600
 	sourceOpen      = 550
 	sourceTaken     = 500
+	sourceDelegated = 470
+	sourceForeign   = 460
 	sourcePair      = 450
-	sourceDelegated = 440
 	sourceReserved  = 430
 	sourceJudged    = 300
 	sourceRefused   = 250
@@ -29,11 +31,7 @@ const (
 // vrrp is where VRRP's advertisements go (RFC 9568 section 5.1.2.2).
 var vrrp = netip.MustParseAddr("ff02::12")
 
-const (
-	protoVRRP   = 112
-	dhcpClient4 = 68
-	dhcpServer4 = 67
-)
+const protoVRRP = 112
 
 var (
 	toServices = Resubmit{TableServices}
@@ -93,10 +91,25 @@ func (b *builder) networkSourceFlows(n *topology.Network) {
 		ports[p.Key] = p
 	}
 	for _, d := range n.Delegated {
-		if p := ports[d.Port]; p != nil && p.Secured && p.OFPort != 0 {
-			b.add(t, sourceDelegated, RoleSource, Match{}.From(p.Key).EthSrc(p.MAC).IPv6().SrcIn(d.Prefix), toServices)
+		b.add(t, sourceForeign, RoleSource, Match{}.On(n.Key).IPv6().SrcIn(d.Prefix), toSpoofed)
+		p := ports[d.Port]
+		if p == nil || !p.Secured || p.OFPort == 0 {
+			continue
+		}
+		for _, m := range macsOf(p) {
+			if m == p.MAC || pairOfAll(p, m, d.Prefix) {
+				b.add(t, sourceDelegated, RoleSource, Match{}.From(p.Key).EthSrc(m).IPv6().SrcIn(d.Prefix), toServices)
+			}
 		}
 	}
+}
+
+// pairOfAll reports whether a pair of the port lets it send from all of a prefix
+// with mac.
+func pairOfAll(p *topology.Port, mac wire.MAC, prefix netip.Prefix) bool {
+	return slices.ContainsFunc(p.Pairs, func(pair topology.AddressPair) bool {
+		return pair.MAC == mac && pair.Prefix.Bits() <= prefix.Bits() && pair.Prefix.Contains(prefix.Addr())
+	})
 }
 
 // within matches sources of a prefix; that of all addresses needs no match.
@@ -221,7 +234,7 @@ func (b *builder) ipv4Flows(p *topology.Port) {
 	switch {
 	case len(p.IPv4) > 0:
 		b.add(t, sourceOwn, RoleSource, own.Src4In(netip.PrefixFrom(netip.IPv4Unspecified(), 32)).With(IPProto, U8(protoUDP)).
-			With(UDPSrc, U16(dhcpClient4)).With(UDPDst, U16(dhcpServer4)), toServices)
+			With(UDPSrc, U16(dhcpv4Client)).With(UDPDst, U16(dhcpv4Server)), toServices)
 		b.add(t, sourceRefused, RoleSource, ip, toSpoofed)
 		return
 	case len(macsOf(p)) > 1:

@@ -71,6 +71,9 @@ func sourceCases() []sourceCase {
 		{"l2", "nowhere without a prefix", tcp(1, guest1, "::"), "drop-spoofed"},
 		{"dhcpv6", "a leased address", tcp(1, guest1, own1), "out 2"},
 		{"dhcpv6", "a delegated prefix", tcp(2, guest2, "2001:db8:8000:101::5"), ""},
+		{"dhcpv6", "another's delegated prefix by a pair of more", tcp(4, mac(0x14), "2001:db8:8000:101::5"), "drop-spoofed"},
+		{"dhcpv6", "an address of another's delegated prefix as a pair", tcp(4, mac(0x14), "2001:db8:8000:102::9"), "out 2"},
+		{"dhcpv6", "what is delegated to nobody by a pair of more", tcp(4, mac(0x14), "2001:db8:8000:201::5"), "out 2"},
 		{"dhcpv6", "another's delegated prefix", tcp(1, guest1, "2001:db8:8000:101::5"), "drop-spoofed"},
 
 		{"unknown", "anything from where anything may be", tcp(3, forged, "2001:db8::77"), "out 2"},

@@ -126,7 +126,7 @@ const (
 // IPv4's other end, no flow of the table matches.
 func PrefixTables() map[uint8][]string {
 	fields := make(map[uint8][]string)
-	for _, t := range []uint8{TableGuard, TableSourceAddress, TableServices, TableNDTarget, TableEchoReply, TableDHCPv6, TableAway,
+	for _, t := range []uint8{TableGuard, TableSourceAddress, TableServices, TableNDFlags, TableNDTarget, TableEchoReply, TableDHCPv6, TableAway,
 		TableRouteSource, TableRoute, TableNeighbor, TableIngressRemote, TableIngressRules} {
 		fields[t] = []string{"ipv6_dst", "ipv6_src", "nw_src"}
 	}

@@ -35,6 +35,7 @@ var named = map[string]func() *topology.Snapshot{
 	"pairs":        func() *topology.Snapshot { return build(pairsSpec(), nil) },
 	"routed":       func() *topology.Snapshot { return buildRouted() },
 	"trunk":        func() *topology.Snapshot { return build(trunkSpec(), nil) },
+	"uplink":       func() *topology.Snapshot { return buildUplink() },
 	"open":         func() *topology.Snapshot { return build(openSpec(), nil) },
 }
 
@@ -176,14 +177,17 @@ func statelessSpec() *topology.Spec {
 	return s
 }
 
-// dhcpv6Spec has a requesting router vm2, a relay vm3 and an unlimited vm4.
+// dhcpv6Spec has a requesting router vm2, a relay vm3 and an unlimited vm4 with pairs
+// of all there is.
 func dhcpv6Spec() *topology.Spec {
 	s := routerSpec()
 	s.Networks[0].Subnets[0].Mode = topology.DHCPv6Stateful
 	s.Networks[0].Delegations = []topology.DelegationSpec{{Pool: netip.MustParsePrefix("2001:db8:8000::/40"), Length: 56}}
 	s.Ports = append(s.Ports,
 		topology.PortSpec{Name: "vm3", Network: "blue", MAC: mac(0x13), DHCPv6Relay: true},
-		topology.PortSpec{Name: "vm4", Network: "blue", MAC: mac(0x14), Limits: topology.Limits{punt.DHCPv6: topology.Unlimited}})
+		topology.PortSpec{Name: "vm4", Network: "blue", MAC: mac(0x14), Limits: topology.Limits{punt.DHCPv6: topology.Unlimited},
+			Pairs: []topology.AddressPair{{Prefix: netip.MustParsePrefix("2001:db8:8000::/40")}, {Prefix: netip.MustParsePrefix("::/0")},
+				{Prefix: netip.MustParsePrefix("2001:db8:8000:102::9/128")}}})
 	return s
 }
 

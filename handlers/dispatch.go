@@ -10,6 +10,7 @@ import (
 	"damselfly/handlers/packet"
 	"damselfly/handlers/ra"
 	"damselfly/handlers/reason"
+	"damselfly/handlers/resolve"
 	"damselfly/internal/punt"
 	"damselfly/internal/topology"
 	"damselfly/internal/wire"
@@ -26,6 +27,8 @@ type Services struct {
 	Matched func(Match)
 	// Learn is nil where no addresses are learned.
 	Learn *learn.Lane
+	// Resolve is nil where no neighbours are asked for.
+	Resolve *resolve.Lane
 }
 
 // Dispatch is Services.Dispatch without any service.
@@ -48,24 +51,36 @@ func (v *Services) Dispatch(s *topology.Snapshot, now time.Time, f *pipeline.Fra
 	if why := open(s, now, f, &p); why != 0 {
 		return why
 	}
-	if punt.Class(f.Class) == punt.Error {
-		if f.Note == 0 {
-			return icmpv6.Reject(&p, r)
-		}
-		return icmpv6.Unroutable(&p, r)
-	}
 	return v.dispatch(&p, r)
+}
+
+// unroutable decides what a router could not carry on by itself.
+func (v *Services) unroutable(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
+	why := icmpv6.Unroutable(p, r)
+	if why == reason.Resolving {
+		why = v.Resolve.Packet(p, r)
+	}
+	return why
 }
 
 // dispatch decides a frame that is cut.
 func (v *Services) dispatch(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
+	switch class := punt.Class(p.Frame.Class); {
+	case class == punt.Error && p.Frame.Note == 0:
+		return icmpv6.Reject(p, r)
+	case class == punt.Error, class == punt.Unknown:
+		return v.unroutable(p, r)
+	}
 	if p.Protocol == wire.ProtocolICMPv6 {
 		switch p.ICMPv6().Type() {
 		case wire.TypeNeighborSolicit:
-			return nd.Solicit(p, v.Learn, r)
+			return nd.Solicit(p, v.Learn, v.Resolve, r)
 		case wire.TypeNeighborAdvert:
-			return nd.Advertise(p, v.Learn, r)
+			return nd.Advertise(p, v.Learn, v.Resolve, r)
 		}
+	}
+	if p.Port.Uplink && p.Protocol == wire.ProtocolICMPv6 && p.ICMPv6().Type() == wire.TypeRouterAdvert {
+		return v.Resolve.RouterAdvert(p)
 	}
 	why := v.others(p, r)
 	if why == reason.Learning {
@@ -134,6 +149,9 @@ func (v *Services) Decide(s *topology.Snapshot, now time.Time, c dhcpv6.Changes,
 	var p packet.Packet
 	if why := open(s, now, f, &p); why != 0 {
 		return why
+	}
+	if class := punt.Class(f.Class); class == punt.Error || class == punt.Unknown {
+		return 0
 	}
 	if v.DHCPv6 == nil || p.Protocol != wire.ProtocolUDP || !dhcpv6.Concerns(&p) {
 		return 0

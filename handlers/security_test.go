@@ -16,17 +16,20 @@ import (
 var virtualMAC = wire.MAC{0, 0, 0x5e, 0, 2, 1}
 
 // securedWorld gives the asker a pair of one address with a MAC of its own, which
-// the router guest shares, a pair of a prefix, a lease and a delegated prefix.
+// the router guest shares, a pair of a prefix and of
+// the pool that prefixes are delegated from, a lease and a delegated prefix.
 func securedWorld(t *testing.T) world {
 	return newWorld(t, func(in *topology.Input) {
 		virtual := topology.AddressPair{Prefix: netip.MustParsePrefix("fd00:b1::50/128"), MAC: virtualMAC}
-		in.Spec.Ports[0].Pairs = []topology.AddressPair{virtual, {Prefix: netip.MustParsePrefix("fd00:b1:0:0:f::/80")}}
+		in.Spec.Ports[0].Pairs = []topology.AddressPair{virtual, {Prefix: netip.MustParsePrefix("fd00:b1:0:0:f::/80")},
+			{Prefix: netip.MustParsePrefix("2001:db8:8000::/40")}, {Prefix: netip.MustParsePrefix("2001:db8:8000:180::1/128")}}
 		in.Spec.Ports[2].Pairs = []topology.AddressPair{virtual}
 		in.Spec.Networks[0].Subnets = append(in.Spec.Networks[0].Subnets,
 			topology.SubnetSpec{Prefix: netip.MustParsePrefix("fd00:d1::/64"), Mode: topology.DHCPv6Stateful})
 		in.Leased = map[string][]topology.HeldAddress{"blue": {
 			{Addr: netip.MustParseAddr("fd00:d1::1:1"), Port: firstKey}, {Addr: netip.MustParseAddr("fd00:d1::1:2"), Port: firstKey + 1}}}
-		in.Delegated = map[string][]topology.DelegatedPrefix{"blue": {{Prefix: netip.MustParsePrefix("2001:db8:8000::/56"), Port: firstKey}}}
+		in.Delegated = map[string][]topology.DelegatedPrefix{"blue": {{Prefix: netip.MustParsePrefix("2001:db8:8000::/56"), Port: firstKey},
+			{Prefix: netip.MustParsePrefix("2001:db8:8000:100::/56"), Port: firstKey + 1}}}
 	})
 }
 
@@ -52,6 +55,10 @@ func TestSpeaksOfItsOwn(t *testing.T) {
 		{"a pair at another's MAC", own, neighbor, "fe80::ff:fe00:11", "fd00:b1::50", reason.ForgedLinkLayer, reason.ForgedLinkLayer},
 		{"a proxied address", own, own, "fe80::ff:fe00:11", "fd00:b1:0:0:f::7", reason.Relayed, reason.Relayed},
 		{"a delegated address", own, own, "2001:db8:8000::1", "fd00:b1::11", reason.Relayed, reason.Relayed},
+		{"what a pair gives of a pool", own, own, "2001:db8:8000:200::1", "2001:db8:8000:200::1", reason.Relayed, reason.Relayed},
+		{"another's delegated address", own, own, "fe80::ff:fe00:11", "2001:db8:8000:100::1", reason.ForgedTarget, reason.Relayed},
+		{"from another's delegated address", own, own, "2001:db8:8000:100::1", "fd00:b1::11", reason.ForgedSource, reason.ForgedSource},
+		{"another's delegated address as a pair", own, own, "2001:db8:8000:180::1", "2001:db8:8000:180::1", reason.Relayed, reason.Relayed},
 		{"an address of nobody", own, own, "fe80::ff:fe00:11", "fd00:b1::77", reason.Learning, reason.Relayed},
 		{"from an address of nobody", own, own, "fd00:b1::77", "fd00:b1::11", reason.Learning, reason.Learning},
 		{"from off the link", own, own, "2001:db8::1", "fd00:b1::11", reason.ForgedSource, reason.ForgedSource},

@@ -31,7 +31,9 @@ var mistakes = [punt.Troubles]mistake{
 }
 
 // Unroutable tells the sender of a packet why its router could not carry it on.
-// The packet and the topology decide that, not what the switch made of it.
+// The packet and the topology decide that, not what the switch made of it. Where
+// the next hop has to be asked for, or has just been found, it returns
+// reason.Resolving and says nothing.
 func Unroutable(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	// The Ethernet destination says nothing: what is too big was on its way to the
 	// neighbour already.
@@ -42,10 +44,25 @@ func Unroutable(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	if why := p.Honest(wire.MAC{}, false); why != 0 {
 		return why
 	}
-	t, mtu, ok := judge(p)
-	if !ok {
+	to := p.Router.To(p.IPv6.Destination())
+	t, mtu, ok := judge(p, &to)
+	switch {
+	case ok && t == punt.Unresolved, !ok && to.Network != nil && punt.Class(p.Frame.Class) == punt.Unknown:
+		return reason.Resolving
+	case !ok:
 		return reason.NotOurs
 	}
+	return tell(p, t, mtu, r)
+}
+
+// Unreachable tells the sender of a packet that its next hop does not answer (RFC
+// 4861 section 7.2.2).
+func Unreachable(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
+	return tell(p, punt.Unreachable, 0, r)
+}
+
+// tell sends the error that stands for a trouble, if any may be sent.
+func tell(p *packet.Packet, t punt.Trouble, mtu int, r *pipeline.Replies) pipeline.Reason {
 	m := mistakes[t]
 	m.word = uint32(mtu)
 	if !MayError(p, m.typ, m.code) {
@@ -79,8 +96,7 @@ func Unroutable(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 // judge finds why the router cannot carry a packet on, in the order of the
 // flows; ok is false if it can now, or if nobody is to be told. mtu is 0 but for
 // what is too big.
-func judge(p *packet.Packet) (t punt.Trouble, mtu int, ok bool) {
-	to := p.Router.To(p.IPv6.Destination())
+func judge(p *packet.Packet, to *topology.Way) (t punt.Trouble, mtu int, ok bool) {
 	switch {
 	case to.Silent:
 		return 0, 0, false
@@ -90,10 +106,12 @@ func judge(p *packet.Packet) (t punt.Trouble, mtu int, ok bool) {
 		return punt.Local, 0, true
 	case p.IPv6.HopLimit() <= 1:
 		return punt.HopLimit, 0, true
-	case to.Trouble != 0:
+	case to.Trouble != 0 && to.Trouble != punt.Unresolved:
 		return to.Trouble, 0, true
 	case to.MTU > 0 && len(p.IPv6) > to.MTU:
 		return punt.TooBig, to.MTU, true
+	case to.Trouble != 0:
+		return to.Trouble, 0, true
 	}
 	return 0, 0, false
 }

@@ -4,14 +4,16 @@ import (
 	"damselfly/handlers/learn"
 	"damselfly/handlers/packet"
 	"damselfly/handlers/reason"
+	"damselfly/handlers/resolve"
 	"damselfly/internal/wire"
 	"damselfly/pipeline"
 )
 
 // Advertise handles a guest's Neighbor Advertisement: it re-sends it if the
 // guest may say so, unicast ones to their destination, else drops it (RFC 4861
-// section 7.1.2). What it tells of addresses that nobody configured, l learns.
-func Advertise(p *packet.Packet, l *learn.Lane, r *pipeline.Replies) pipeline.Reason {
+// section 7.1.2). What it tells of addresses that nobody configured, l learns
+// and, of neighbours of the router, v.
+func Advertise(p *packet.Packet, l *learn.Lane, v *resolve.Lane, r *pipeline.Replies) pipeline.Reason {
 	na, fault := wire.CheckNeighborAdvert(&p.Packet)
 	switch {
 	case fault != wire.FaultNone:
@@ -34,6 +36,9 @@ func Advertise(p *packet.Packet, l *learn.Lane, r *pipeline.Replies) pipeline.Re
 	// section 7.2.5).
 	if na.Flags()&wire.FlagRouter != 0 && !p.Port.Router {
 		return reason.ForgedRouterFlag
+	}
+	if ends := v.Advertise(p, na); ends != 0 {
+		return ends
 	}
 	// Who hears it would believe it before the address's holder could object.
 	if ends := l.Advertise(p, na.Target(), claim); ends != 0 {

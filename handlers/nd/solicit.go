@@ -18,6 +18,7 @@ import (
 	"damselfly/handlers/learn"
 	"damselfly/handlers/packet"
 	"damselfly/handlers/reason"
+	"damselfly/handlers/resolve"
 	"damselfly/internal/topology"
 	"damselfly/internal/wire"
 	"damselfly/pipeline"
@@ -25,8 +26,9 @@ import (
 
 // Solicit handles a Neighbor Solicitation: it answers it for the owner of the
 // target, re-sends it, or drops it (RFC 4861 sections 7.1.1 and 7.2.4). What it
-// tells of addresses that nobody configured, l learns.
-func Solicit(p *packet.Packet, l *learn.Lane, r *pipeline.Replies) pipeline.Reason {
+// tells of addresses that nobody configured, l learns and, of neighbours of the
+// router, v.
+func Solicit(p *packet.Packet, l *learn.Lane, v *resolve.Lane, r *pipeline.Replies) pipeline.Reason {
 	ns, fault := wire.CheckNeighborSolicit(&p.Packet)
 	if fault != wire.FaultNone {
 		return reason.OfFault(fault)
@@ -43,6 +45,11 @@ func Solicit(p *packet.Packet, l *learn.Lane, r *pipeline.Replies) pipeline.Reas
 	if p.IPv6.SourceUnspecified() && !several {
 		if owner, known, why = l.Probe(p, target, owner, known); why != 0 {
 			return why
+		}
+	}
+	if mac, linked := ns.SourceLinkLayer(); linked && known && owner.Port == nil {
+		if ends := v.Solicit(p, mac); ends != 0 {
+			return ends
 		}
 	}
 	switch {

@@ -20,7 +20,8 @@ const (
 )
 
 // Claim says what an address is to the sending port. A pair that is the address
-// itself counts before what others hold, a pair of a prefix gives way to it.
+// itself counts before what others hold, a pair of a prefix gives way to it and
+// to what was delegated to others.
 func (p *Packet) Claim(a netip.Addr) Claim {
 	has, single := p.Port.HasPair(a)
 	if single {
@@ -43,26 +44,21 @@ func (p *Packet) Claim(a netip.Addr) Claim {
 	if _, ok := p.Network.Shared(a); ok {
 		return Foreign
 	}
-	if has || p.delegated(a) {
+	own, others := p.Network.Delegation(p.Port.Key, a)
+	switch {
+	case own:
 		return Own
-	}
-	if p.Port.Secured && p.Network.Reserved(a) {
+	case others && p.Port.Secured:
+		return Foreign
+	case has:
+		return Own
+	case p.Port.Secured && p.Network.Reserved(a):
 		return Foreign
 	}
 	if !p.Port.Secured || p.Network.CanLearn(a) {
 		return Unheld
 	}
 	return Foreign
-}
-
-// delegated reports whether a lies in a prefix delegated to the port.
-func (p *Packet) delegated(a netip.Addr) bool {
-	for i := range p.Network.Delegated {
-		if d := &p.Network.Delegated[i]; d.Port == p.Port.Key && d.Prefix.Contains(a) {
-			return true
-		}
-	}
-	return false
 }
 
 // Holder is who answers for an address that one node has: its owner or, where

@@ -92,6 +92,19 @@ const (
 	// AddressConflict: a guest uses an address that another just came to hold.
 	AddressConflict
 
+	// Resolving: who has the address of the next hop is being asked; the packet waits for that.
+	Resolving
+	// Forwarded: the packet went on to a next hop that was just found (RFC 4861 section 7.2.2).
+	Forwarded
+	// TooManyUnresolved: too many next hops are being asked for (RFC 6583 section 6.4).
+	TooManyUnresolved
+	// NeighborHeard: an answer to the router's own question where it is (RFC 4861 section 7.2.5).
+	NeighborHeard
+	// RouterHeard: a Router Advertisement from an uplink that was taken in (RFC 4861 section 6.3.4).
+	RouterHeard
+	// UplinkRouter: a Router Advertisement from an uplink whose routers are not to be learned.
+	UplinkRouter
+
 	// SlowLaneFull: there was no place to wait in, or the port had all of its own.
 	SlowLaneFull
 	// NotDurable: the state that the answer promises could not be written, so there is no answer.
@@ -172,7 +185,14 @@ var entries = [firstFault]entry{
 	TooManyAddresses:   {"too-many-addresses", "the port holds as many learned addresses as `limits` allow under `addresses`; one that it uses no more is found out and given up"},
 	AddressConflict:    {"address-conflict", "the address was just learned from another port; the log names both"},
 
-	HandedOver:   {"handed-over", "waits for a lease to be written or an address to be learned; the slow lane counts its end"},
+	HandedOver:        {"handed-over", "waits for a lease to be written, or an address or a neighbour to be learned; the slow lane counts its end"},
+	Resolving:         {"resolving", "to a neighbour that nobody configured: it is asked for, and the packet waits until it answers or three seconds are over"},
+	Forwarded:         {"forwarded", "carried on to a neighbour that was just found"},
+	TooManyUnresolved: {"too-many-unresolved", "more neighbours are asked for than may be at once, as when somebody scans a prefix; those that are known are not touched"},
+	NeighborHeard:     {"neighbor-heard", "a neighbour that nobody configured told where it is"},
+	RouterHeard:       {"router-heard", "a Router Advertisement of the uplink was taken in; guests do not hear it"},
+	UplinkRouter:      {"uplink-router", "a Router Advertisement of the uplink, whose `accept_ra` is not set"},
+
 	SlowLaneFull: {"slow-lane-full", "more requests wait than are kept, or more of this port than its share; guests try again by themselves"},
 	NotDurable:   {"not-durable", "the lease could not be written to `state`, so it was not given; look at the disk"},
 
@@ -216,11 +236,11 @@ func Explain(r pipeline.Reason) string {
 
 // Replies reports whether frames that end so had something sent because of them.
 func Replies(r pipeline.Reason) bool {
-	return r == Answered || r == Defended || r == Relayed || r >= Rejected && r <= NobodyListens && r != NoErrorDue
+	return r == Answered || r == Forwarded || r == Defended || r == Relayed || r >= Rejected && r <= NobodyListens && r != NoErrorDue
 }
 
 // Drops reports whether frames that end so were ended here, with nothing sent and
 // nobody else to decide.
 func Drops(r pipeline.Reason) bool {
-	return r != pipeline.Unset && r != HandedOver && r != DHCPv6Forwarded && !Replies(r)
+	return r != pipeline.Unset && r != HandedOver && r != DHCPv6Forwarded && r != Resolving && r != NeighborHeard && r != RouterHeard && !Replies(r)
 }

@@ -207,6 +207,7 @@ func (a *Agent) startParts(ctx context.Context, target string, api, control *api
 		"database watch":    a.watchDatabase,
 		"lease watch":       a.watchLeases,
 		"reconfiguring":     a.leases.asking.run,
+		"neighbour use":     a.watchUse,
 		"connections":       a.tracked.run,
 		"rule log":          a.rules.run,
 		"bridge connection": func(ctx context.Context) error { return a.maintain(ctx, target) },

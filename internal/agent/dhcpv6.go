@@ -10,6 +10,7 @@ import (
 	"damselfly/handlers/dhcpv6"
 	"damselfly/handlers/learn"
 	"damselfly/handlers/reason"
+	"damselfly/handlers/resolve"
 	codec "damselfly/internal/dhcpv6"
 	"damselfly/internal/lease"
 	"damselfly/internal/punt"
@@ -51,8 +52,9 @@ type leases struct {
 	replay   replay // the slow lane's
 	failing  bool   // the latest write failed; the slow lane's
 	// probe tries whether the state can be written; the slow lane's.
-	probe   func() error
-	learned *learned
+	probe     func() error
+	learned   *learned
+	neighbors *neighbors
 }
 
 // watched is the Storage of leases that has each write's end reported.
@@ -85,6 +87,7 @@ func (a *Agent) openLeases() (*leases, error) {
 	if l.learned, err = a.openLearned(now, &l.told); err != nil {
 		return nil, err
 	}
+	l.neighbors = a.newNeighbors(&l.told)
 	wake := make(chan struct{}, 1)
 	l.owner = &slowlane.Owner{
 		Wake: wake, Decide: l.decide, Tick: l.tick, Sink: sink{a}, Log: a.log, Pace: slowPace,
@@ -93,7 +96,7 @@ func (a *Agent) openLeases() (*leases, error) {
 	_, _ = l.replay.next() // so that no client waits for the era; without one it is tried again
 	id := codec.DUID(book.DUID())
 	l.deciding = &dhcpv6.Server{ID: id, Reconfigures: true, NewKey: newKey, NextReplay: l.replay.next, Uplink: &a.relay}
-	l.decider = handlers.NewDecider(handlers.Services{DHCPv6: l.deciding, Learn: l.learned.lane}, a.log)
+	l.decider = handlers.NewDecider(handlers.Services{DHCPv6: l.deciding, Learn: l.learned.lane, Resolve: l.neighbors.lane}, a.log)
 	for range punt.Lanes {
 		ring := slowlane.NewRing(slowPlaces, slowShare, wake)
 		l.owner.Rings = append(l.owner.Rings, ring)
@@ -122,7 +125,7 @@ func (l *leases) now() store.Clock {
 func (l *leases) handler(n int) pipeline.Handler {
 	committed := l.workers[n].Committed.(*dhcpv6.Committed)
 	ring := l.owner.Rings[n]
-	services := &handlers.Services{DHCPv6: l.workers[n], Learn: &learn.Lane{Slow: ring}, Matched: l.a.rules.matched}
+	services := &handlers.Services{DHCPv6: l.workers[n], Learn: &learn.Lane{Slow: ring}, Resolve: &resolve.Lane{Slow: ring}, Matched: l.a.rules.matched}
 	decide := services.Bind(l.a.snapshot.Load, time.Now, l.a.log)
 	return func(batch []pipeline.Frame, r *pipeline.Replies, reasons []pipeline.Reason) {
 		committed.Now = l.now()
@@ -139,13 +142,14 @@ func (l *leases) decide(batch []slowlane.Request, r *pipeline.Replies, reasons [
 	now := l.now()
 	snap := l.a.snapshot.Load()
 	l.learned.begin(snap, now.Uptime)
+	l.neighbors.begin(snap, now.Uptime)
 	l.decideLeases(now, snap, batch, r, reasons)
 	for i := range batch {
 		if reasons[i] == pipeline.Unset {
 			reasons[i] = l.decider.DecideAddress(snap, now.Wall, &batch[i].Frame, r)
 		}
 	}
-	l.owner.TickIn(l.learned.finish(r))
+	l.owner.TickIn(min(l.learned.finish(r), l.neighbors.finish(r)))
 }
 
 // decideLeases decides what of a group changes leases, and commits.
@@ -177,8 +181,10 @@ func (l *leases) decideLeases(now store.Clock, snap *topology.Snapshot, batch []
 func (l *leases) tick(r *pipeline.Replies) time.Duration {
 	now := l.now()
 	l.told.uptime = now.Uptime
-	l.learned.begin(l.a.snapshot.Load(), now.Uptime)
-	return min(l.tickLeases(now), l.learned.finish(r))
+	snap := l.a.snapshot.Load()
+	l.learned.begin(snap, now.Uptime)
+	l.neighbors.begin(snap, now.Uptime)
+	return min(l.tickLeases(now), l.learned.finish(r), l.neighbors.finish(r))
 }
 
 // tickLeases ends what has run out.

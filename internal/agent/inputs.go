@@ -43,6 +43,9 @@ func keyNames(spec *topology.Spec, bindings []topology.Binding) (networks, ports
 	n, p := map[string]bool{}, map[string]bool{}
 	for i := range spec.Networks {
 		n[spec.Networks[i].Name] = true
+		if spec.Networks[i].Uplink != nil {
+			p[topology.UplinkName(spec.Networks[i].Name)] = true
+		}
 	}
 	for i := range spec.Ports {
 		p[spec.Ports[i].Name] = true
@@ -101,6 +104,8 @@ type known struct {
 	Delegated map[string][]topology.DelegatedPrefix
 	Leased    map[string][]topology.HeldAddress
 	Learned   map[string][]topology.HeldAddress
+	Neighbors map[string][]topology.Neighbor
+	Upstream  map[string][]topology.Upstream
 }
 
 // known returns what is known now, by which `damselfly plan` compiles what a run
@@ -112,5 +117,6 @@ func (a *Agent) known() known {
 	return known{
 		Keys: keys, Delegated: a.leases.delegated(keys),
 		Leased: a.leases.leased(keys, spec), Learned: a.leases.learned.held(keys),
+		Neighbors: a.leases.neighbors.found(keys), Upstream: a.leases.neighbors.heard(),
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"damselfly/internal/binding"
 	codec "damselfly/internal/dhcpv6"
 	"damselfly/internal/lease"
+	"damselfly/internal/neighbor"
 	"damselfly/internal/punt"
 	"damselfly/internal/topology"
 	"damselfly/pipeline"
@@ -48,6 +49,7 @@ var (
 	poolsDesc    = desc("pools_exhausted", "Pools of a network that clients asked and that have nothing left.", "network", "kind")
 	ruleDesc     = desc("rule_packets_total", "Packets that a rule of a security group decided: those that began connections or went in their direction.", "group", "rule")
 	learnedDesc  = desc("learned_addresses", "Addresses learned from a port.", "port")
+	neighborDesc = desc("neighbor_events_total", "What was asked and found of neighbours that nobody configured: questions, answers that resolved one, moves, losses.", "event")
 	learnDesc    = desc("learned_addresses_total", "What became of learned addresses: learned, moved to another port, lost, superseded by the configuration or a lease, and in conflict.", "event")
 	problemsDesc = desc("problems", "Objects of the configuration that are not served.")
 )
@@ -85,6 +87,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	c.dhcpv6(counter, gauge)
 	c.exhausted(gauge, snap)
 	c.learned(counter, gauge, snap)
+	c.neighbors(counter)
 	c.a.readDrops(context.Background())
 	s := c.a.Status()
 	for _, p := range s.Ports {
@@ -188,6 +191,13 @@ func (c collector) exhausted(gauge func(*prometheus.Desc, float64, ...string), s
 		}
 		gauge(poolsDesc, addresses, n.Name, lease.Address.String())
 		gauge(poolsDesc, prefixes, n.Name, lease.Prefix.String())
+	}
+}
+
+// neighbors tells what was found of neighbours that nobody configured.
+func (c collector) neighbors(counter func(*prometheus.Desc, uint64, ...string)) {
+	for kind := range neighbor.Kinds {
+		counter(neighborDesc, c.a.leases.neighbors.counts[kind].Load(), kind.String())
 	}
 }
 

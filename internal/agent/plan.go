@@ -101,7 +101,8 @@ func plannedSnapshot(ctx context.Context, cfg *config.Config, view ovsdb.View, p
 	}
 	var b topology.Builder
 	snap, problems := b.Build(topology.Input{Spec: cfg.Topology, Keys: known.Keys, Bindings: bindings,
-		Delegated: known.Delegated, Leased: known.Leased, Learned: known.Learned})
+		Delegated: known.Delegated, Leased: known.Leased, Learned: known.Learned,
+		Neighbors: known.Neighbors, Upstream: known.Upstream})
 	return snap, problems, nil
 }
 

@@ -168,7 +168,8 @@ func (a *Agent) build(view ovsdb.View, pulseName string) *topology.Snapshot {
 		Spec: spec, Keys: a.state.keys.keys, Bindings: bindings,
 		Deprecated: a.state.deprecated, FormerRouters: a.state.former,
 		Delegated: a.leases.delegated(a.state.keys.keys), Leased: a.leases.leased(a.state.keys.keys, spec),
-		Learned: a.leases.learned.held(a.state.keys.keys),
+		Learned:   a.leases.learned.held(a.state.keys.keys),
+		Neighbors: a.leases.neighbors.found(a.state.keys.keys), Upstream: a.leases.neighbors.heard(),
 	}
 	snap, problems := a.state.builder.Build(in)
 	if snap != nil {
@@ -249,6 +250,7 @@ func (a *Agent) install(ctx context.Context, view ovsdb.View, snap *topology.Sna
 		a.state.announced = snap
 		a.owner.Update(snap)
 		a.moved.Update(snap)
+		a.leases.lookAround(ctx, snap)
 	}
 	return a.raisePulse(pulseName)
 }

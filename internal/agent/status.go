@@ -44,6 +44,8 @@ type Status struct {
 	Networks []NetworkStatus `json:"networks"`
 	Ports    []PortStatus    `json:"ports"`
 	Groups   []GroupStatus   `json:"security_groups,omitempty"`
+	// Neighbors are those that nobody configured, by network and address.
+	Neighbors []NeighborStatus `json:"neighbors,omitempty"`
 }
 
 // NetworkStatus is one network of a Status.
@@ -109,6 +111,7 @@ func (a *Agent) Status() Status {
 			s.Ports = append(s.Ports, ps)
 		}
 		s.Groups = a.groupStatus(context.Background(), snap)
+		s.Neighbors = a.neighborStatus(context.Background())
 	}
 	return s
 }
@@ -204,6 +207,12 @@ func (s *Status) Print(w io.Writer) error {
 	}
 	if err := printGroups(w, s.Groups); err != nil {
 		return err
+	}
+	if len(s.Neighbors) > 0 {
+		fmt.Fprintln(w)
+		if err := s.PrintNeighbors(w); err != nil {
+			return err
+		}
 	}
 	return s.printDrops(w)
 }

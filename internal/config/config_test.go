@@ -46,7 +46,7 @@ func TestReference(t *testing.T) {
 	want := &Config{
 		Bridge: "br-dfly", State: "/var/lib/damselfly", API: "127.0.0.1:8686", IDs: IDs{Groups: 0xdf000000},
 		Topology: &topology.Spec{
-			Limits: topology.DefaultLimits(), MaxLeases: ptr(16), MaxAddresses: ptr(32),
+			Limits: topology.DefaultLimits(), MaxLeases: ptr(16), MaxAddresses: ptr(32), MaxNeighbors: ptr(64),
 			Networks: []topology.NetworkSpec{
 				{Name: "blue", MTU: 1442, Limits: topology.Limits{punt.NS: {Rate: 400, Burst: 800}},
 					RouterAdvertisement: topology.AdvertSpec{
@@ -77,7 +77,7 @@ func TestReference(t *testing.T) {
 					Delegations: []topology.DelegationSpec{{Pool: netip.MustParsePrefix("2001:db8:8000::/40"), Length: 56,
 						Exclude: &topology.ExcludeSpec{Length: 64}, Preferred: ptr(4 * time.Hour), Valid: ptr(24 * time.Hour)}},
 				},
-				{Name: "ext", Subnets: []topology.SubnetSpec{{Prefix: netip.MustParsePrefix("2001:db8:1::/64"), Mode: topology.DHCPv6Stateful,
+				{Name: "ext", Uplink: &topology.UplinkSpec{Interface: "eth1", AcceptRA: true}, Subnets: []topology.SubnetSpec{{Prefix: netip.MustParsePrefix("2001:db8:1::/64"), Mode: topology.DHCPv6Stateful,
 					RelayTo: netip.MustParseAddr("2001:db8::547")}}},
 			},
 			Routers: []topology.RouterSpec{{Name: "r1", Networks: []topology.PresenceSpec{
@@ -149,7 +149,8 @@ func TestReferenceIsDefaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, problems := new(topology.Builder).Build(topology.Input{Spec: c.Topology, Keys: topology.Keys{
-			Networks: map[string]uint16{"blue": 1, "ext": 2}, Ports: map[string]uint16{"vm1": 1, "vm1-backup": 2}}})
+			Networks: map[string]uint16{"blue": 1, "ext": 2},
+			Ports:    map[string]uint16{"vm1": 1, "vm1-backup": 2, topology.UplinkName("ext"): 3}}})
 		if len(problems) > 0 {
 			t.Fatal(problems)
 		}
@@ -158,7 +159,7 @@ func TestReferenceIsDefaults(t *testing.T) {
 	var kept []string
 	for line := range strings.Lines(Reference) {
 		key, _, _ := strings.Cut(strings.TrimSpace(line), ":")
-		if strings.Contains(line, "# default") && !slices.Contains([]string{"alpn", "mac", "preference"}, key) {
+		if strings.Contains(line, "# default") && !slices.Contains([]string{"alpn", "mac", "preference", "type"}, key) {
 			continue
 		}
 		if slices.Contains([]string{"ids", "limits"}, key) && !strings.Contains(line, "{") {
@@ -206,8 +207,9 @@ func TestReferenceNamesEveryKey(t *testing.T) {
 		"the file":  builtKeys(func(*int) reader { return func(v value) { v.fields((&draft{}).top()) } }),
 		"a network": builtKeys(network), "advertisements": builtKeys(advert), "a subnet": builtKeys(subnet),
 		"a router": builtKeys(router), "a presence": builtKeys(presence), "a port": builtKeys(port),
-		"limits":  builtKeys(func(to *topology.Limits) reader { return limits(to, new(*int), new(*int)) }),
+		"limits":  builtKeys(func(to *topology.Limits) reader { return limits(to, bounds{new(*int), new(*int), new(*int)}) }),
 		"options": builtKeys(option), "a delegation": builtKeys(delegation), "a reservation": builtKeys(reservation), "a vendor": builtKeys(vendor), "a pair": builtKeys(addressPair),
+		"an uplink":        builtKeys(uplink),
 		"a security group": builtKeys(securityGroup), "a rule": builtKeys(rule),
 	} {
 		if len(built) < 2 {

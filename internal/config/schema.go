@@ -11,7 +11,7 @@ const lastGroup = 0xffffff00
 // meters is how many meters Open vSwitch's userspace datapath has.
 const meters = 1 << 18
 
-// mostAddresses is the highest bound of learned addresses that may be written.
+// mostAddresses is the highest bound of learned addresses and neighbours that may be written.
 const mostAddresses = 1 << 20
 
 // idsUsed is how many ids lie between the first and the last that keys take.
@@ -38,7 +38,7 @@ func (c *draft) top() keys {
 				"meters": integer(&c.IDs.Meters, 0, meters-idsUsed),
 			})
 		}),
-		"limits":   c.once(limits(&s.Limits, &s.MaxLeases, &s.MaxAddresses)),
+		"limits":   c.once(limits(&s.Limits, bounds{&s.MaxLeases, &s.MaxAddresses, &s.MaxNeighbors})),
 		"networks": list(len(s.Networks), grow(&s.Networks, network)),
 		"routers":  list(len(s.Routers), grow(&s.Routers, router)),
 		"ports":    list(len(s.Ports), grow(&s.Ports, port)),
@@ -80,21 +80,27 @@ func transport(to *Punt) reader {
 	}
 }
 
-// limits reads budgets by class, and how many leases and learned addresses a
-// port may have.
-func limits(to *topology.Limits, maxLeases, maxAddresses **int) reader {
+// bounds are how much a port may have.
+type bounds struct{ leases, addresses, neighbors **int }
+
+// limits reads budgets by class, and how many leases, learned addresses and
+// unconfigured neighbours a port may have.
+func limits(to *topology.Limits, b bounds) reader {
 	return func(v value) {
 		m := make(topology.Limits)
-		k := keys{"leases": numberOrNone(maxLeases, topology.UnlimitedLeases-1, topology.UnlimitedLeases), "addresses": numberOrNone(maxAddresses, mostAddresses, topology.UnlimitedAddresses)}
-		for _, class := range []punt.Class{punt.NS, punt.NA, punt.RS, punt.DHCPv6, punt.Echo, punt.Error, punt.Source, punt.Log, punt.Opens} {
+		k := keys{
+			"leases":    numberOrNone(b.leases, topology.UnlimitedLeases-1, topology.UnlimitedLeases),
+			"addresses": numberOrNone(b.addresses, mostAddresses, topology.UnlimitedAddresses),
+			"neighbors": numberOrNone(b.neighbors, mostAddresses, topology.UnlimitedNeighbors),
+		}
+		for _, class := range []punt.Class{punt.NS, punt.NA, punt.RS, punt.DHCPv6, punt.Echo, punt.Error, punt.Unknown, punt.Source, punt.Log, punt.Opens} {
 			k[class.String()] = func(v value) {
 				var l topology.Limit
 				limit(&l)(v)
 				m[class] = l
 			}
 		}
-		v.fields(k.without("mld", "unknown", "metadata", "send",
-			"neighbors", "groups", "connections"))
+		v.fields(k.without("mld", "metadata", "send", "groups", "connections"))
 		*to = m
 	}
 }

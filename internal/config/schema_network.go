@@ -12,12 +12,19 @@ func network(n *topology.NetworkSpec) reader {
 		v.fields(keys{
 			"name":                 text(&n.Name),
 			"mtu":                  integer(&n.MTU, 1, math.MaxInt32),
-			"limits":               limits(&n.Limits, &n.MaxLeases, &n.MaxAddresses),
+			"limits":               limits(&n.Limits, bounds{&n.MaxLeases, &n.MaxAddresses, &n.MaxNeighbors}),
 			"router_advertisement": advert(&n.RouterAdvertisement),
 			"subnets":              many(&n.Subnets, subnet),
 			"options":              many(&n.Options, option),
 			"delegation":           many(&n.Delegations, delegation),
-		}.without("multicast", "inverse_nd", "send", "metadata", "uplink"))
+			"uplink":               optional(&n.Uplink, uplink),
+		}.without("multicast", "inverse_nd", "send", "metadata"))
+	}
+}
+
+func uplink(u *topology.UplinkSpec) reader {
+	return func(v value) {
+		v.fields(keys{"interface": text(&u.Interface), "accept_ra": boolean(&u.AcceptRA)}.without("vlan"))
 	}
 }
 

@@ -19,7 +19,7 @@ func port(p *topology.PortSpec) reader {
 			"port_security":         optional(&p.PortSecurity, boolean),
 			"router":                boolean(&p.Router),
 			"unknown":               boolean(&p.Unknown),
-			"limits":                limits(&p.Limits, &p.MaxLeases, &p.MaxAddresses),
+			"limits":                limits(&p.Limits, bounds{&p.MaxLeases, &p.MaxAddresses, &p.MaxNeighbors}),
 			"options":               many(&p.Options, option),
 			"dhcpv6_relay":          boolean(&p.DHCPv6Relay),
 			"security_groups":       groupNames(&p.SecurityGroups),

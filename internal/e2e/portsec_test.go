@@ -43,9 +43,15 @@ func udp6(t *testing.T, src, dst, from, to, text string) []byte {
 // udp4 is the same of IPv4.
 func udp4(t *testing.T, src, dst, from, text string) []byte {
 	t.Helper()
+	return udp4Ports(t, src, dst, from, text, 9999, 9999)
+}
+
+// udp4Ports is udp4 between two ports.
+func udp4Ports(t *testing.T, src, dst, from, text string, source, destination layers.UDPPort) []byte {
+	t.Helper()
 	ip := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolUDP,
 		SrcIP: netip.MustParseAddr(from).AsSlice(), DstIP: netip.MustParseAddr("10.0.0.2").AsSlice()}
-	udp := &layers.UDP{SrcPort: 9999, DstPort: 9999}
+	udp := &layers.UDP{SrcPort: source, DstPort: destination}
 	if err := udp.SetNetworkLayerForChecksum(ip); err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +86,9 @@ func TestPortSecurity(t *testing.T) {
 		booted(t, bluePrefix, p.vm1, p.vm2, p.vm3, vm4)
 		p.ownPass(t)
 		p.forgedEnd(t)
+		if ndExt {
+			p.solicitedToAllEnds(t)
+		}
 		p.openPasses(t, vm4)
 	})
 }
@@ -129,6 +138,10 @@ func (p *party) forgedEnd(t *testing.T) {
 	} {
 		t.Run("forged "+name, func(t *testing.T) { p.ends(t, "drop-spoofed", frames...) })
 	}
+	t.Run("a DHCPv4 server", func(t *testing.T) {
+		p.ends(t, "drop-dhcpv4-server", udp4Ports(t, mac1, mac2, "10.0.0.1", text, 67, 68),
+			udp4Ports(t, mac1, broadcast, "10.0.0.1", text, 67, 1068), udp4Ports(t, mac1, broadcast, "10.0.0.1", text, 1067, 68))
+	})
 	t.Run("a listener query", func(t *testing.T) {
 		p.ends(t, "drop-mld-query", icmp6Frame(t, mac1, "33:33:00:00:00:01", "fe80::ff:fe00:11", "ff02::1", layers.ICMPv6TypeMLDv1MulticastListenerQueryMessage,
 			gopacket.Payload(make([]byte, 20))))
@@ -142,6 +155,22 @@ func (p *party) forgedEnd(t *testing.T) {
 	})
 }
 
+// solicitedToAllEnds has vm1 tell all of its own address as if they had asked (RFC
+// 4861 section 7.1.2), which a flow sees where the datapath shows it the flags.
+func (p *party) solicitedToAllEnds(t *testing.T) {
+	t.Run("a solicited advertisement to all", func(t *testing.T) {
+		const own = "fd00:b1::ff:fe00:11"
+		told := icmp6Frame(t, mac1, "33:33:00:00:00:01", own, "ff02::1", layers.ICMPv6TypeNeighborAdvertisement,
+			&layers.ICMPv6NeighborAdvertisement{Flags: 0x60, TargetAddress: netip.MustParseAddr(own).AsSlice(),
+				Options: layers.ICMPv6Options{{Type: layers.ICMPv6OptTargetAddress, Data: hardware(t, mac1)}}})
+		inject(t, p.vm1, told)
+		waitMetric(t, p.daemon, "damselfly_frames_total{class=na,reason=solicited-flag-multicast}", 1)
+		if got := received(p.at["vm2"], like(told)); len(got) > 0 {
+			t.Errorf("vm2 received % x", got[0])
+		}
+	})
+}
+
 // openPasses sends the like from a port that is not secured.
 func (p *party) openPasses(t *testing.T, vm4 *lab.Guest) {
 	t.Run("a port that is not secured", func(t *testing.T) {
@@ -149,6 +178,7 @@ func (p *party) openPasses(t *testing.T, vm4 *lab.Guest) {
 		for _, frame := range [][]byte{
 			udp6(t, "02:00:00:00:00:66", mac2, "2001:db8::1", "fd00:b1::ff:fe00:12", "from anywhere"),
 			udp4(t, "02:00:00:00:00:66", mac2, "10.0.0.99", "from any IPv4 address"),
+			udp4Ports(t, "02:00:00:00:00:14", mac2, "10.0.0.4", "from a DHCPv4 server", 67, 68),
 		} {
 			inject(t, vm4, frame)
 			arrives(t, p.at["vm2"], "what an open port sends", like(frame))

@@ -44,6 +44,7 @@ var behindRole = map[flows.Role][]ref{
 	flows.RoleDropUnknownMAC:     {{network, ""}},
 	flows.RoleDropEcho:           {{sender, "limits.echo"}},
 	flows.RoleDropDHCPv6Server:   {{sender, ""}, {network, "subnets"}},
+	flows.RoleDropDHCPv4Server:   {{sender, "port_security"}},
 	flows.RoleDropDHCPv6Unserved: {{network, "subnets"}},
 	flows.RoleDropDHCPv6Refused:  {{sender, "dhcpv6_relay"}, {sender, "limits.dhcpv6"}},
 	flows.RoleDropHopLimit:       {{router, ""}},

@@ -103,6 +103,9 @@ const (
 	TooBig
 	// Local: it is for the router itself, which has nobody to take it (code 4).
 	Local
+	// Unresolved: nobody is known to have the address of the next hop, on a network
+	// where Damselfly can ask for it; the packet is of class Unknown.
+	Unresolved
 	// Troubles is the number of troubles, 0 included.
 	Troubles
 )

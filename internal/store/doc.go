@@ -9,6 +9,8 @@
 //	tx.go        Update (one fsync, atomic) and View; records are sealed with a checksum
 //	journal.go   the leases' changes: one sync a group, folded into their bucket later
 //	groups.go    one of the journal's two files: groups, their octets, reading them back
+//	inuse.go     which of the two files must be there, so that a lost one is told
+//	present.go   refusing to write where the files were removed meanwhile
 //	format.go    the format number: newer is refused, older is backed up and migrated
 //	lock.go      one process a directory
 //	inspect.go   reads every page of the file before the database library may map it

@@ -68,7 +68,7 @@ func FuzzInspect(f *testing.F) {
 		if err := os.WriteFile(path, mutated, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		db, err := openBolt(path)
+		db, _, err := openBolt(path)
 		if err != nil {
 			t.Fatalf("inspected as sound: %v", err)
 		}

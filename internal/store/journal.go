@@ -47,6 +47,10 @@ type Journal struct {
 	// tried is the number of the last group written, kept that of the last
 	// that is durable.
 	tried, kept uint64
+	// folded is the number up to which all is in the bucket; inUse are the files
+	// that the database knows to hold more.
+	folded uint64
+	inUse  fileSet
 	// fresh are the changes of the written file in their order, frozen what is
 	// left to fold of the other one, each key once and in order.
 	fresh, frozen []Change
@@ -73,24 +77,22 @@ func (j *Journal) Write(changes []Change) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	f := &j.files[j.at]
-	if len(j.fresh) >= j.limit || f.end >= journalBytes {
-		if len(j.frozen) > 0 && len(j.fresh) >= overfull*j.limit {
-			if err := j.fold(len(j.frozen)); err != nil {
-				return err
-			}
-		}
-		if len(j.frozen) == 0 {
-			j.rotate()
-			f = &j.files[j.at]
+	if !j.inUse.has(j.at) {
+		if err := j.begin(j.at); err != nil {
+			return err
 		}
 	}
-	j.tried++ // also where it fails: a number stands for one group
-	j.room = appendGroup(j.room[:0], j.id, j.tried, j.kept, changes)
-	if err := f.append(j.room); err != nil {
-		return fmt.Errorf("store: write %s: %w", f.path, err)
+	if len(j.fresh) >= j.limit || j.files[j.at].end >= journalBytes {
+		if err := j.makeRoom(); err != nil {
+			return err
+		}
 	}
-	j.kept = j.tried
+	if err := j.append(j.at, changes); err != nil {
+		return err
+	}
+	if err := j.present(); err != nil {
+		return err
+	}
 	j.fresh = append(j.fresh, changes...)
 	j.due += len(changes)
 	if j.due >= foldPart/2 && len(j.frozen) > 0 {
@@ -101,10 +103,46 @@ func (j *Journal) Write(changes []Change) error {
 	return nil
 }
 
+// append writes the next group into file i.
+func (j *Journal) append(i int, changes []Change) error {
+	j.tried++ // also where it fails: a number stands for one group
+	j.room = appendGroup(j.room[:0], j.id, j.tried, j.kept, changes)
+	f := &j.files[i]
+	if err := f.append(j.room); err != nil {
+		return fmt.Errorf("store: write %s: %w", f.path, err)
+	}
+	j.kept = j.tried
+	return nil
+}
+
+// makeRoom goes on to the other file if that is free. Where it cannot, the
+// written file grows on until it is overfull.
+func (j *Journal) makeRoom() error {
+	overfull := len(j.fresh) >= overfull*j.limit
+	if len(j.frozen) > 0 {
+		if !overfull {
+			return nil
+		}
+		if err := j.fold(len(j.frozen)); err != nil {
+			return err
+		}
+	}
+	last := j.kept
+	if err := j.begin(1 - j.at); err != nil {
+		if overfull {
+			return err
+		}
+		j.report(err)
+		return nil
+	}
+	j.rotate(last)
+	return nil
+}
+
 // report tells once when folding begins to fail.
 func (j *Journal) report(err error) {
 	if err != nil && !j.failing {
-		j.s.log.Error("the journal of the state cannot be folded, it grows until it can", "error", err)
+		j.s.log.Error("the journal of the state cannot be folded, or its other file not be used: it grows until they can", "error", err)
 	}
 	j.failing = err != nil
 }
@@ -141,13 +179,12 @@ func (j *Journal) Load(each func(key, value []byte) error) error {
 	})
 }
 
-// rotate freezes the written file, of which the other must be free, and
-// starts the other from its beginning.
-func (j *Journal) rotate() {
-	j.frozen, j.frozenTo = settle(j.fresh), j.tried
+// rotate freezes the written file, whose last group is number last, and goes on
+// with the other, which must be free.
+func (j *Journal) rotate(last uint64) {
+	j.frozen, j.frozenTo = settle(j.fresh), last
 	j.fresh, j.due = nil, 0
 	j.at = 1 - j.at
-	j.files[j.at].end = 0
 }
 
 // settle orders changes by key and keeps the last of each.
@@ -167,6 +204,7 @@ func settle(changes []Change) []Change {
 // notes, in the same transaction, that the frozen file is free.
 func (j *Journal) fold(n int) error {
 	n = min(n, len(j.frozen))
+	left := j.inUse.without(1 - j.at)
 	err := j.s.Update(func(tx *Tx) error {
 		for _, c := range j.frozen[:n] {
 			var err error
@@ -182,10 +220,13 @@ func (j *Journal) fold(n int) error {
 		if n < len(j.frozen) {
 			return nil
 		}
-		return tx.putJournal(j.id, j.frozenTo)
+		return tx.putJournal(j.id, j.frozenTo, left)
 	})
 	if err != nil {
 		return err
+	}
+	if n == len(j.frozen) {
+		j.folded, j.inUse = j.frozenTo, left
 	}
 	clear(j.frozen[:n])
 	if j.frozen = j.frozen[n:]; len(j.frozen) == 0 {
@@ -198,7 +239,7 @@ func (j *Journal) fold(n int) error {
 func (j *Journal) foldAll() error {
 	for len(j.frozen)+len(j.fresh) > 0 {
 		if len(j.frozen) == 0 {
-			j.rotate()
+			j.rotate(j.kept)
 		}
 		if err := j.fold(journalChanges); err != nil {
 			return err
@@ -207,54 +248,59 @@ func (j *Journal) foldAll() error {
 	return nil
 }
 
-// putJournal notes whose files are the database's and up to which group they
-// are folded.
-func (tx *Tx) putJournal(id journalID, folded uint64) error {
-	return tx.Put(bucketMeta, journalKey(), binary.BigEndian.AppendUint64(id[:len(id):len(id)], folded))
+// putJournal notes whose files are the database's, up to which group they are
+// folded and which of them hold more.
+func (tx *Tx) putJournal(id journalID, folded uint64, inUse fileSet) error {
+	if err := tx.Put(bucketMeta, journalKey(), binary.BigEndian.AppendUint64(id[:len(id):len(id)], folded)); err != nil {
+		return err
+	}
+	return tx.putInUse(folded, inUse)
 }
 
-// openJournal reads the files back. A damaged group is reported and left out;
-// files of another state are put aside.
+// openJournal reads the files back. A damaged group is reported and left out,
+// as is a file that is gone; files of another state are put aside.
 func (s *Store) openJournal() error {
 	j := &Journal{s: s, limit: journalChanges}
-	folded, found := uint64(0), false
+	found := false
 	_ = s.View(func(tx *Tx) error { // the bucket exists
 		v, ok := tx.Get(bucketMeta, journalKey())
 		if found = ok && len(v) == len(j.id)+8; found {
 			copy(j.id[:], v)
-			folded = binary.BigEndian.Uint64(v[len(j.id):])
+			j.folded = binary.BigEndian.Uint64(v[len(j.id):])
 		}
 		return nil
 	})
 	if !found {
 		_, _ = rand.Read(j.id[:]) // crypto/rand never fails
-		if err := s.Update(func(tx *Tx) error { return tx.putJournal(j.id, 0) }); err != nil {
+		if err := s.Update(func(tx *Tx) error { return tx.putJournal(j.id, 0, 0) }); err != nil {
 			return err
 		}
 	}
 	s.journal = j // so that Close closes what is open already
-	return j.read(folded)
+	return j.read()
 }
 
-// read takes what the files hold beyond group number folded.
-func (j *Journal) read(folded uint64) error {
+// read takes what the files hold beyond the groups that are folded.
+func (j *Journal) read() error {
 	var all []group
-	broken := uint64(0)
+	broken, holding := uint64(0), fileSet(0)
 	for i := range j.files {
 		j.files[i].path = filepath.Join(filepath.Dir(j.s.path), fmt.Sprintf("state.journal-%d", i))
 		groups, torn, err := j.files[i].open(j.id, j.s.log)
 		if err != nil {
 			return err
 		}
-		broken = max(broken, torn)
+		if broken = max(broken, torn); torn > j.folded {
+			holding = holding.with(i)
+		}
 		for _, g := range groups {
-			if g.file = i; g.number > folded {
-				all = append(all, g)
+			if g.file = i; g.number > j.folded {
+				all, holding = append(all, g), holding.with(i)
 			}
 		}
 	}
 	slices.SortFunc(all, func(a, b group) int { return int(int64(a.number - b.number)) })
-	j.tried, j.kept = folded, folded
+	j.tried, j.kept = j.folded, j.folded
 	if len(all) > 0 {
 		j.at = all[len(all)-1].file
 		j.files[j.at].end = all[len(all)-1].end
@@ -276,7 +322,8 @@ func (j *Journal) read(folded uint64) error {
 		// Nothing tells which; only the first is what a crash does.
 		j.s.log.Warn("the last group of the journal is not whole: it was being written, and not answered yet, or is damaged", "group", broken)
 	}
-	if lost > 0 {
+	// What is left of a file that is gone stays as it is: the file may be put back.
+	if gone := j.miss(holding); lost > 0 && !gone {
 		j.salvage(lost)
 	}
 	return nil

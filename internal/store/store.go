@@ -30,6 +30,7 @@ const (
 // any goroutine.
 type Store struct {
 	db   *bolt.DB
+	file *os.File // what db writes to
 	lock *os.File
 	// journal takes the changes of BucketLeases.
 	journal *Journal
@@ -45,7 +46,8 @@ type Store struct {
 // dropped and reported after such a copy was made. A state of an older format
 // is copied to state.db.vN.bak and migrated; one of a newer format gives
 // ErrNewerFormat and stays untouched. The files of the Journal that belong to
-// another state, that of a file put aside too, are put aside likewise.
+// another state, that of a file put aside too, are put aside likewise; one that
+// is missing though it held something is reported.
 func Open(dir string, log *slog.Logger) (*Store, error) {
 	return open(dir, log, migrations(), lockPatience)
 }
@@ -81,7 +83,7 @@ func (s *Store) start(steps []migration) error {
 	if err != nil {
 		return err
 	}
-	if s.db, err = openBolt(s.path); err != nil {
+	if s.db, s.file, err = openBolt(s.path); err != nil {
 		return err
 	}
 	format, err := s.readFormat(found.fresh)
@@ -112,14 +114,14 @@ func (s *Store) start(steps []migration) error {
 	return s.openJournal()
 }
 
-// openBolt opens the file at path. What inspection cannot foresee in the
-// library (an assertion, a page that vanishes under the map) becomes a
-// damageError here instead of ending the process.
-func openBolt(path string) (db *bolt.DB, err error) {
+// openBolt opens the file at path, which the database closes. What inspection
+// cannot foresee in the library (an assertion, a page that vanishes under the
+// map) becomes a damageError here instead of ending the process.
+func openBolt(path string) (db *bolt.DB, file *os.File, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			db, err = nil, &damageError{why: fmt.Sprint(r)}
+			db, file, err = nil, nil, &damageError{why: fmt.Sprint(r)}
 		}
 	}()
 	db, err = bolt.Open(path, 0o600, &bolt.Options{
@@ -127,19 +129,26 @@ func openBolt(path string) (db *bolt.DB, err error) {
 		InitialMmapSize: mapSize,
 		FreelistType:    bolt.FreelistMapType,
 		NoStatistics:    true,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			f, err := os.OpenFile(name, flag, mode)
+			if file == nil { // a backup opens it once more
+				file = f
+			}
+			return f, err
+		},
 	})
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, fmt.Errorf("store: %s is locked by another program: close what reads it and start again", path)
+		return nil, nil, fmt.Errorf("store: %s is locked by another program: close what reads it and start again", path)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return nil, &damageError{why: err.Error()}
+		return nil, nil, &damageError{why: err.Error()}
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("store: %w: give the file to this user or set `state` to another directory", err)
+		return nil, nil, fmt.Errorf("store: %w: give the file to this user or set `state` to another directory", err)
 	case err != nil:
-		return nil, fmt.Errorf("store: cannot open %s: %w", path, err)
+		return nil, nil, fmt.Errorf("store: cannot open %s: %w", path, err)
 	}
 	db.AllocSize = growStep
-	return db, nil
+	return db, file, nil
 }
 
 // Close waits for transactions under way, closes the file and unlocks the

@@ -25,6 +25,8 @@ type Tx struct {
 // A failed commit (disk full, read-only) is returned wrapped; the store stays
 // usable, reads go on, and the next Update may succeed. After a failed fsync
 // the records may or may not be there, so write them again.
+// A file that was removed or replaced meanwhile is an error as well: nothing
+// written to it would be found again.
 //
 // fn must not call Update or View of the same Store.
 func (s *Store) Update(fn func(*Tx) error) error {
@@ -40,7 +42,7 @@ func (s *Store) Update(fn func(*Tx) error) error {
 	if err := btx.Commit(); err != nil {
 		return fmt.Errorf("store: write %s: %w", s.path, err)
 	}
-	return nil
+	return present(s.path, s.file)
 }
 
 // View runs fn on the state as the last Update left it. It never waits for a

@@ -34,6 +34,7 @@ func gather(in Input, groups groupSet) ([]networkInput, []Problem) {
 			maxAddresses: or(in.Spec.MaxAddresses, DefaultMaxAddresses), presence: presences[n.Name],
 			deprecated: in.Deprecated[n.Name], former: in.FormerRouters[n.Name], delegated: in.Delegated[n.Name],
 			leased: sortedHeld(in.Leased[n.Name]), learned: sortedHeld(in.Learned[n.Name]),
+			neighbors: sortedNeighbors(in.Neighbors[n.Name]), upstream: in.Upstream[n.Name], maxNeighbors: in.Spec.MaxNeighbors,
 		})
 	}
 	ports, faults := bind(in, known)
@@ -90,14 +91,15 @@ func presencesOf(spec *Spec) map[string]presence {
 // by name, with the one Interface that claims it.
 func bind(in Input, networks map[string]bool) ([]portInput, []Problem) {
 	var problems []Problem
-	ports := make([]portInput, 0, len(in.Spec.Ports))
+	ports, bindings := bindUplinks(in)
+	uplinks := len(ports)
 	configured := make(map[string]bool, len(in.Spec.Ports))
 	for i := range in.Spec.Ports {
 		ports = append(ports, portInput{spec: &in.Spec.Ports[i]})
 		configured[in.Spec.Ports[i].Name] = true
 	}
-	claims := claims(in.Bindings, configured)
-	for i := range ports {
+	claims := claims(bindings, configured)
+	for i := uplinks; i < len(ports); i++ {
 		name := ports[i].spec.Name
 		switch c := claims[name]; len(c) {
 		case 0:

@@ -114,3 +114,18 @@ func (s *OptionSet) Find(code uint16) []Option {
 	}
 	return s.Options[lo:hi]
 }
+
+// Delegation reports whether a lies in a prefix delegated to the port with this
+// key, and whether in one delegated to another.
+func (n *Network) Delegation(port uint16, a netip.Addr) (own, others bool) {
+	return delegation(n.Delegated, port, a)
+}
+
+func delegation(list []DelegatedPrefix, port uint16, a netip.Addr) (own, others bool) {
+	for i := range list {
+		if list[i].Prefix.Contains(a) {
+			own, others = own || list[i].Port == port, others || list[i].Port != port
+		}
+	}
+	return own, others
+}

@@ -329,3 +329,26 @@ func TestValidateRouterPools(t *testing.T) {
 		t.Errorf("another network of the router: %v", p)
 	}
 }
+
+// TestDelegation: of a delegated prefix nobody else learns an address, whatever
+// pair it has.
+func TestDelegation(t *testing.T) {
+	t.Parallel()
+	in := blue(t)
+	in.Spec.Ports[0].Pairs = []AddressPair{pair(t, "2001:db8:8000::/40", wire.MAC{})}
+	in.Delegated = map[string][]DelegatedPrefix{"blue": {{Prefix: prefix("2001:db8:8000:100::/56"), Port: 2}}}
+	in.Learned = map[string][]HeldAddress{"blue": {{addr("2001:db8:8000:101::1"), 1}, {addr("2001:db8:8000:101::2"), 2}, {addr("2001:db8:8000:200::1"), 1}}}
+	s := mustBuild(t, new(Builder), in)
+	for name, want := range map[string][]netip.Addr{"vm1": {addr("2001:db8:8000:200::1")}, "vm2": {addr("2001:db8:8000:101::2")}} {
+		if got := s.PortNamed(name).Learned; !slices.Equal(got, want) {
+			t.Errorf("%s holds as learned %v, want %v", name, got, want)
+		}
+	}
+	for a, want := range map[string][2][2]bool{"2001:db8:8000:101::1": {{false, true}, {true, false}}, "2001:db8:8000:200::1": {}} {
+		for i, want := range want {
+			if own, others := s.Networks[0].Delegation(uint16(i+1), addr(a)); own != want[0] || others != want[1] {
+				t.Errorf("%s of port %d: own %v, others' %v, want %v", a, i+1, own, others, want)
+			}
+		}
+	}
+}

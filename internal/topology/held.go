@@ -93,6 +93,9 @@ func addressPorts(in *networkInput, n *Network, ports []*Port) []Problem {
 		if p == nil || p.MAC.IsZero() || h.several[held.Addr] || h.taken[held.Addr] != "" {
 			continue // nobody comes by a pair of others in passing
 		}
+		if own, others := delegation(in.delegated, p.Key, held.Addr); n.Router != nil && others && !own {
+			continue // nor by a part of what was delegated to them
+		}
 		has, _ := p.HasPair(held.Addr)
 		if has || !slices.ContainsFunc(reserved, func(r netip.Prefix) bool { return r.Contains(held.Addr) }) {
 			h.give(p, held.Addr)

@@ -28,6 +28,10 @@ type Input struct {
 	// Leased and Learned hold, by network, the addresses that DHCPv6 gave to
 	// its ports and those learned from them, in any order.
 	Leased, Learned map[string][]HeldAddress
+	// Neighbors holds, by network, who was found behind its ports with Unknown,
+	// Upstream the default routers that were learned, in any order.
+	Neighbors map[string][]Neighbor
+	Upstream  map[string][]Upstream
 }
 
 // Keys are the stable numbers of objects by name, each 1 to punt.MaxKey and

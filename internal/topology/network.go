@@ -25,7 +25,12 @@ type networkInput struct {
 	delegated    []DelegatedPrefix
 	// leased and learned are sorted.
 	leased, learned []HeldAddress
-	ports           []portInput
+	// neighbors and upstream are sorted.
+	neighbors []Neighbor
+	upstream  []Upstream
+	// maxNeighbors bounds the unconfigured neighbours behind each port.
+	maxNeighbors *int
+	ports        []portInput
 }
 
 // presence is the router on a network; the zero presence is none.
@@ -44,6 +49,7 @@ func (a *networkInput) equal(b *networkInput, sameSpec bool) bool {
 		slices.EqualFunc(a.deprecated, b.deprecated, equalDeprecated) &&
 		slices.Equal(a.former, b.former) && slices.Equal(a.delegated, b.delegated) &&
 		slices.Equal(a.leased, b.leased) && slices.Equal(a.learned, b.learned) &&
+		slices.Equal(a.neighbors, b.neighbors) && slices.Equal(a.upstream, b.upstream) && reflect.DeepEqual(a.maxNeighbors, b.maxNeighbors) &&
 		slices.EqualFunc(a.ports, b.ports, portInput.equal)
 }
 
@@ -93,6 +99,7 @@ func buildNetwork(in networkInput, old *builtNetwork) *builtNetwork {
 	n.owners = ownersOf(n)
 	n.shared = sharedOf(n.Ports)
 	n.reserved = reservedOf(n.Ports)
+	n.Neighbors, n.Upstream = neighborsOf(&in, n), in.upstream
 	return b
 }
 

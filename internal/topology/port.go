@@ -29,7 +29,8 @@ func (a *PortSpec) equal(b *PortSpec) bool {
 	return a.Name == b.Name && a.Network == b.Network && a.MAC == b.MAC && a.Parent == b.Parent && a.VLAN == b.VLAN && a.Router == b.Router && a.Unknown == b.Unknown &&
 		a.DHCPv6Relay == b.DHCPv6Relay && slices.Equal(a.Addresses, b.Addresses) && maps.Equal(a.Limits, b.Limits) &&
 		reflect.DeepEqual(a.MaxLeases, b.MaxLeases) && reflect.DeepEqual(a.Options, b.Options) &&
-		reflect.DeepEqual(a.PortSecurity, b.PortSecurity) && slices.Equal(a.Pairs, b.Pairs) && reflect.DeepEqual(a.MaxAddresses, b.MaxAddresses)
+		reflect.DeepEqual(a.PortSecurity, b.PortSecurity) && slices.Equal(a.Pairs, b.Pairs) && reflect.DeepEqual(a.MaxAddresses, b.MaxAddresses) &&
+		reflect.DeepEqual(a.MaxNeighbors, b.MaxNeighbors) && reflect.DeepEqual(a.Uplink, b.Uplink)
 }
 
 // equal reports whether two ports have the same content.
@@ -39,7 +40,7 @@ func (p *Port) equal(q *Port) bool {
 		p.Router == q.Router && p.Unknown == q.Unknown && p.OFPort == q.OFPort && p.Parent == q.Parent && p.VLAN == q.VLAN && p.Trunk == q.Trunk && p.Limits == q.Limits &&
 		slices.Equal(p.Fixed, q.Fixed) && p.Options.equal(q.Options) && p.DHCPv6Relay == q.DHCPv6Relay && p.MaxLeases == q.MaxLeases &&
 		p.Secured == q.Secured && slices.Equal(p.IPv4, q.IPv4) && slices.Equal(p.Pairs, q.Pairs) && p.MaxAddresses == q.MaxAddresses &&
-		p.Filter.equal(q.Filter)
+		p.Filter.equal(q.Filter) && p.Uplink == q.Uplink && p.AcceptRA == q.AcceptRA && p.MaxNeighbors == q.MaxNeighbors
 }
 
 // buildPorts makes the ports of a network, sorted as in is. A port whose
@@ -68,6 +69,11 @@ func buildPorts(in *networkInput, n *Network) ([]*Port, []Problem) {
 				p.MAC = pi.binding.MAC
 			}
 		}
+		otherwise := or(in.maxNeighbors, DefaultMaxNeighbors)
+		if u := pi.spec.Uplink; u != nil {
+			p.Uplink, p.AcceptRA, otherwise = true, u.AcceptRA, MaxUplinkNeighbors
+		}
+		p.MaxNeighbors = or(pi.spec.MaxNeighbors, or(in.spec.MaxNeighbors, otherwise))
 		p.Fixed, p.IPv4 = families(pi.spec.Addresses)
 		ports = append(ports, p)
 	}

@@ -19,8 +19,8 @@ type Router struct {
 	Name string
 	// Networks are those it stands on, sorted by name.
 	Networks []*Network
-	// Routes are those beside its networks' own prefixes, configured and delegated,
-	// sorted by prefix.
+	// Routes are those beside its networks' own prefixes, configured, delegated
+	// and learned, sorted by prefix.
 	Routes []Route
 }
 
@@ -57,10 +57,15 @@ const (
 	DelegatedRoute
 	// StaticRoute: configured.
 	StaticRoute
+	// LearnedRoute: a router behind an uplink advertises itself, and no default
+	// route is configured (RFC 4861 section 6.3.4).
+	LearnedRoute
 )
 
 // String returns the origin in one word.
-func (o RouteOrigin) String() string { return [...]string{"connected", "delegated", "static"}[o] }
+func (o RouteOrigin) String() string {
+	return [...]string{"connected", "delegated", "static", "learned"}[o]
+}
 
 // Route is one way of a router.
 type Route struct {
@@ -74,6 +79,8 @@ type Route struct {
 	NextHop netip.Addr
 	Port    uint16
 	MAC     wire.MAC
+	// Asked says that Damselfly finds out who has the next hop's address.
+	Asked bool
 }
 
 // Way is what a router does with packets to one address.
@@ -84,6 +91,9 @@ type Way struct {
 	Silent bool
 	// MTU is that of the network they leave on, 0 if nothing is known of it.
 	MTU int
+	// Network is where they leave, nil where they end; NextHop who they go to there.
+	Network *Network
+	NextHop netip.Addr
 }
 
 // RouterID is the id of the router on the network, 0 where nothing is routed.
@@ -165,13 +175,19 @@ func (r *Router) To(a netip.Addr) Way {
 		return Way{Trouble: punt.Prohibited}
 	}
 	n := r.Networks[slices.IndexFunc(r.Networks, func(n *Network) bool { return n.Key == best.Network.Key })]
-	w := Way{MTU: n.MTU}
+	w := Way{MTU: n.MTU, Network: n, NextHop: best.NextHop}
+	if best.Origin == Connected {
+		w.NextHop = a
+	}
 	port := best.Port
 	if best.Origin == Connected {
 		port, _ = n.neighbor(a)
 	}
 	if !slices.ContainsFunc(n.Ports, func(p *Port) bool { return p.Key == port && p.OFPort != 0 }) {
 		w.Trouble = punt.Unreachable
+		if n.Resolves() {
+			w.Trouble = punt.Unresolved
+		}
 	}
 	return w
 }
@@ -184,6 +200,9 @@ func (n *Network) neighbor(a netip.Addr) (port uint16, mac wire.MAC) {
 			return 0, wire.MAC{}
 		}
 		return o.Port.Key, o.MAC
+	}
+	if b, ok := n.Resolved(a); ok {
+		return b.Port, b.MAC
 	}
 	bits := -1
 	for _, pair := range n.NeighborPairs() {

@@ -51,7 +51,8 @@ func routersOf(spec *Spec, nets map[string]*builtNetwork, old []*Router) []*Rout
 	return list
 }
 
-// static resolves the configured routes. One whose network is isolated is left out.
+// static resolves the configured routes and, where none is for all, the default
+// route that was learned. One whose network is isolated is left out.
 func (r *Router) static(specs []StaticRouteSpec) (list []Route) {
 	for i := range specs {
 		s := &specs[i]
@@ -64,8 +65,12 @@ func (r *Router) static(specs []StaticRouteSpec) (list []Route) {
 			}
 			route.Network = NetworkRef{Key: n.Key, Name: n.Name}
 			route.Port, route.MAC = n.neighbor(s.NextHops[0])
+			route.Asked = n.Resolves()
 		}
 		list = append(list, route)
+	}
+	if d, ok := r.learnedDefault(); ok && !slices.ContainsFunc(list, func(s Route) bool { return s.Prefix == d.Prefix }) {
+		list = append(list, d)
 	}
 	return list
 }

@@ -69,6 +69,10 @@ type Network struct {
 	Learnable []netip.Prefix
 	// Delegated are the prefixes routed to ports of the network, sorted.
 	Delegated []DelegatedPrefix
+	// Neighbors were found behind ports with Unknown, sorted by address.
+	Neighbors []Neighbor
+	// Upstream are default routers that were learned behind the uplink, sorted by address.
+	Upstream []Upstream
 	// Ports are the network's, sorted by name.
 	Ports []*Port
 	// Adverts are the compiled Router Advertisements, sent one after the other:
@@ -184,6 +188,12 @@ type Port struct {
 	Router bool
 	// Unknown marks a port behind which any MAC may live: it gets unknown unicast.
 	Unknown bool
+	// Uplink marks the port that leads to the physical network, AcceptRA that
+	// default routers are learned there.
+	Uplink, AcceptRA bool
+	// MaxNeighbors is how many unconfigured neighbours may be known behind it;
+	// UnlimitedNeighbors for no bound.
+	MaxNeighbors int
 	// OFPort is the switch's number of the port, 0 while it is not bound to an
 	// Interface that the switch has. A sub-port has its parent's.
 	OFPort uint32

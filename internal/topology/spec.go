@@ -17,6 +17,9 @@ type Spec struct {
 	MaxLeases *int
 	// MaxAddresses bounds the learned addresses of each port; nil is DefaultMaxAddresses.
 	MaxAddresses *int
+	// MaxNeighbors bounds the unconfigured neighbours behind each port but uplinks;
+	// nil is DefaultMaxNeighbors.
+	MaxNeighbors *int
 	Networks     []NetworkSpec
 	Routers      []RouterSpec
 	Ports        []PortSpec
@@ -35,14 +38,15 @@ func DefaultLimits() Limits {
 	return Limits{
 		// Each target is a megaflow that lives ten seconds: a port can make some
 		// 1,200 of a class.
-		punt.NS:     {Rate: 100, Burst: 200},
-		punt.NA:     {Rate: 100, Burst: 200},
-		punt.RS:     {Rate: 20, Burst: 40},
-		punt.DHCPv6: {Rate: 50, Burst: 100},
-		punt.Echo:   {Rate: 100, Burst: 200},
-		punt.Error:  {Rate: 20, Burst: 40},
-		punt.Source: {Rate: 20, Burst: 40},
-		punt.Log:    {Rate: 5, Burst: 10},
+		punt.NS:      {Rate: 100, Burst: 200},
+		punt.NA:      {Rate: 100, Burst: 200},
+		punt.RS:      {Rate: 20, Burst: 40},
+		punt.DHCPv6:  {Rate: 50, Burst: 100},
+		punt.Echo:    {Rate: 100, Burst: 200},
+		punt.Error:   {Rate: 20, Burst: 40},
+		punt.Unknown: {Rate: 20, Burst: 40},
+		punt.Source:  {Rate: 20, Burst: 40},
+		punt.Log:     {Rate: 5, Burst: 10},
 		// A datagram that nobody answers is remembered for a minute, and Open
 		// vSwitch remembers three million: a port can take a twelfth of that.
 		punt.Opens: {Rate: 4000, Burst: 8000},
@@ -62,6 +66,10 @@ type NetworkSpec struct {
 	// Options are the DHCPv6 options of all clients.
 	Options     []OptionSpec
 	Delegations []DelegationSpec
+	// Uplink is nil where the network is this bridge's alone.
+	Uplink *UplinkSpec
+	// MaxNeighbors is how many unconfigured neighbours are known behind each port; nil for the Spec's.
+	MaxNeighbors *int
 }
 
 // SubnetSpec is one prefix of a network. A nil pointer is the default.
@@ -192,6 +200,10 @@ type PortSpec struct {
 	Pairs []AddressPair
 	// MaxAddresses is how many learned addresses it may hold, nil for the network's.
 	MaxAddresses *int
+	// MaxNeighbors is how many unconfigured neighbours are known behind it, nil for the network's.
+	MaxNeighbors *int
+	// Uplink is nil but for the port that a network's uplink is.
+	Uplink *UplinkSpec
 	// SecurityGroups names the groups whose rules filter it. Nil filters
 	// nothing, an empty list lets nothing in.
 	SecurityGroups []string

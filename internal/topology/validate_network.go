@@ -25,6 +25,7 @@ func (c *checker) network(i int) {
 	c.limits(object+".limits", n.Limits)
 	c.maxLeases(object, n.MaxLeases)
 	c.maxAddresses(object, n.MaxAddresses)
+	c.uplink(object, n)
 	c.advert(object+".router_advertisement", n)
 	if !c.few(object+".subnets", len(n.Subnets)) {
 		return

@@ -49,6 +49,7 @@ func (c *checker) presence(object string, r *RouterSpec, p *PresenceSpec) []plac
 		return nil
 	}
 	c.identity(object, n, r, p)
+	c.uplinkIdentity(object, n.spec, p)
 	var own []placedPrefix
 	for k := range n.spec.Subnets {
 		s := &n.spec.Subnets[k]
