@@ -39,9 +39,7 @@ func Bare(ctx context.Context, target string, ready func()) error {
 	if _, err := nc.Write(bareSetup()); err != nil {
 		return fmt.Errorf("set the connection up: %w", err)
 	}
-	b := &bare{nc: nc, template: bareTemplate(), ready: ready}
-	// The pseudo-header's length and next header, and all of the message.
-	b.constant = (nsLen - 54) + 58 + sum16(b.template[bareFrame+54:])
+	b := &bare{nc: nc, template: bareTemplate(), constant: bareConstant(), ready: ready}
 	return b.serve()
 }
 
@@ -84,14 +82,37 @@ func bareTemplate() []byte {
 	b = append(b, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)                // output
 	b = append(b, make([]byte, nsLen)...)
 	binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
-	f := b[bareFrame:]
+	copy(b[bareFrame:], bareAdvert())
+	return b
+}
+
+// bareAdvert is an advertisement with destination, addresses and checksum 0.
+func bareAdvert() []byte {
+	f := make([]byte, nsLen)
 	copy(f[6:], BareMAC[:])
 	f[12], f[13] = 0x86, 0xdd
 	f[14], f[19], f[20], f[21] = 0x60, nsLen-54, 58, 255
 	f[54], f[58] = 136, 0x60 // NA, solicited and override
 	f[78], f[79] = 2, 1
 	copy(f[80:], BareMAC[:])
-	return b
+	return f
+}
+
+// bareConstant is what is the same in the checksums of all answers: the
+// pseudo-header's length and next header, and all of the message.
+func bareConstant() uint32 { return (nsLen - 54) + 58 + sum16(bareAdvert()[54:]) }
+
+// bareFill makes the advertisement that answers ns of a copy of bareAdvert, but
+// for its destination.
+func bareFill(f, ns []byte, constant uint32) {
+	target := ns[62:78]
+	copy(f[22:38], target)
+	copy(f[38:54], ns[22:38])
+	copy(f[62:78], target)
+	s := constant + 2*sum16(target) + sum16(ns[22:38])
+	s = s>>16 + s&0xffff
+	s += s >> 16
+	binary.BigEndian.PutUint16(f[56:], ^uint16(s))
 }
 
 // sum16 adds up 16-bit words, not folded.
@@ -184,15 +205,8 @@ func (b *bare) answer(m openflow.Message) {
 	b.out = append(b.out, b.template...)
 	o := b.out[start:]
 	binary.BigEndian.PutUint32(o[bareOutput:], port)
-	f, target := o[bareFrame:], ns[62:78]
-	copy(f, ns[6:12])
-	copy(f[22:38], target)
-	copy(f[38:54], ns[22:38])
-	copy(f[62:78], target)
-	s := b.constant + 2*sum16(target) + sum16(ns[22:38])
-	s = s>>16 + s&0xffff
-	s += s >> 16
-	binary.BigEndian.PutUint16(f[56:], ^uint16(s))
+	copy(o[bareFrame:], ns[6:12])
+	bareFill(o[bareFrame:], ns, b.constant)
 	b.replies++
 }
 

@@ -7,6 +7,9 @@
 //	mmsg.go        many frames a system call on a packet socket
 //	flood.go       Flood: one guest that sends all it can
 //	bare.go        Bare: the least that can answer a packet-in, to compare with
+//	barepunt.go    the same behind a port of the bridge: what the two kinds of port share
+//	baretap.go     BareTap: behind a tap
+//	baresocket.go  BareSocket: behind a veth pair
 //	cpu.go         processor time of a process
 //	carried.go     Carrier: frames from one guest to another, counted where they arrive
 //
@@ -16,6 +19,7 @@
 //	frames_test.go     frame in, reply bytes out, per kind and number of ports
 //	pipeline_test.go   the same with the pipeline around it
 //	stage_test.go      the lab, Damselfly on one bridge and the bare responder on another
+//	bare_test.go       the transports with the bare responders behind them
 //	measure_test.go    the measures themselves
 //	asks_test.go       what the stations ask, and what a right answer is
 //	dhcpv6_test.go     DHCPv6's fast lane in process

@@ -17,15 +17,37 @@ import (
 	"damselfly/internal/stage"
 )
 
-// bareVariable makes this test binary the bare responder of a bridge.
+// bareVariable makes this test binary a bare responder: its kind, a space, and
+// the bridge's socket or the device it is behind.
 const bareVariable = "DAMSELFLY_BENCH_BARE"
+
+// The kinds of bare responders.
+const (
+	barePacketIn = "packet-in"
+	bareTap      = "tap"
+	bareSocket   = "veth"
+)
+
+func beBare(what string) error {
+	kind, where, _ := strings.Cut(what, " ")
+	ready := func() { fmt.Println("ready") }
+	switch kind {
+	case barePacketIn:
+		return Bare(context.Background(), where, ready)
+	case bareTap:
+		return BareTap(where, ready)
+	case bareSocket:
+		return BareSocket(where, ready)
+	}
+	return fmt.Errorf("no bare responder is called %q", kind)
+}
 
 // program is the damselfly under test, built once.
 var program string
 
 func TestMain(m *testing.M) {
-	if target := os.Getenv(bareVariable); target != "" {
-		if err := Bare(context.Background(), target, func() { fmt.Println("ready") }); err != nil {
+	if what := os.Getenv(bareVariable); what != "" {
+		if err := beBare(what); err != nil {
 			fmt.Fprintln(os.Stderr, "bare responder:", err)
 			os.Exit(1)
 		}
@@ -96,14 +118,25 @@ func newTheater(tb testing.TB, ndExt bool) *theater {
 	t.daemon, err = s.Serve(ctx)
 	must(err)
 	t.damselfly.pid = t.daemon.PID()
-	pid, err := os.ReadFile(filepath.Join(l.RunDir, "ovs-vswitchd.pid"))
-	must(err)
-	t.switchPID, err = strconv.Atoi(strings.TrimSpace(string(pid)))
-	must(err)
+	t.switchPID = switchPID(tb, l)
 	_, err = l.Ofctl("add-flow", bareBridge, BareFlow)
 	must(err)
-	t.startBare(tb)
+	t.bare.pid = t.startBare(tb, barePacketIn+" "+t.Mgmt(bareBridge))
 	return t
+}
+
+// switchPID is the process id of a lab's ovs-vswitchd.
+func switchPID(tb testing.TB, l *lab.Lab) int {
+	tb.Helper()
+	text, err := os.ReadFile(filepath.Join(l.RunDir, "ovs-vswitchd.pid"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return pid
 }
 
 // topologyText is one network with a router.
@@ -145,12 +178,12 @@ func (t *theater) addGuests(tb testing.TB, bridge, name string) (list []*lab.Gue
 	return list
 }
 
-// startBare starts this test binary as the bare responder, a process of its own
-// so that its processor time is.
-func (t *theater) startBare(tb testing.TB) {
+// startBare starts this test binary as a bare responder, a process of its own so
+// that its processor time is.
+func (t *theater) startBare(tb testing.TB, what string) (pid int) {
 	tb.Helper()
 	cmd := t.Command(os.Args[0])
-	cmd.Env = append(cmd.Environ(), bareVariable+"="+t.Mgmt(bareBridge))
+	cmd.Env = append(cmd.Environ(), bareVariable+"="+what)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -166,7 +199,7 @@ func (t *theater) startBare(tb testing.TB) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
 		tb.Fatalf("the bare responder said %q: %v", line, err)
 	}
-	t.bare.pid = cmd.Process.Pid
+	return cmd.Process.Pid
 }
 
 // load is what c's guests ask, so many requests each.

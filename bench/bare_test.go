@@ -1,0 +1,138 @@
+package bench
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"damselfly/internal/lab"
+	"damselfly/internal/stage"
+)
+
+// bareKinds are the transports, the one that all others are compared with first.
+var bareKinds = []string{barePacketIn, bareTap, bareSocket}
+
+// newBares sets up one ovs-vswitchd with a bridge for each kind of bare
+// responder, as many guests on each.
+func newBares(tb testing.TB) (t *theater, cases []answered) {
+	tb.Helper()
+	l := lab.Start(tb)
+	t = &theater{Stage: &stage.Stage{Lab: l}, interfaces: map[string]int{}, switchPID: switchPID(tb, l)}
+	for _, kind := range bareKinds {
+		bridge, device := "br-"+kind, "p-"+kind
+		must := func(err error) {
+			tb.Helper()
+			if err != nil {
+				tb.Fatalf("%s: %v", kind, err)
+			}
+		}
+		must(l.AddBridge(bridge, "fail_mode=secure"))
+		r := responder{guests: t.addGuests(tb, bridge, kind)}
+		flows := []string{BareFlow}
+		switch kind {
+		case barePacketIn:
+			r.pid = t.startBare(tb, kind+" "+l.Mgmt(bridge))
+		case bareTap:
+			r.pid = t.startBare(tb, kind+" "+device)
+		case bareSocket:
+			peer := device + "-in"
+			out, err := l.Command("ip", "link", "add", device, "type", "veth", "peer", "name", peer).CombinedOutput()
+			if err != nil {
+				tb.Fatalf("%s: %v: %s", kind, err, out)
+			}
+			must(l.Within(func() error { return bareUp(device) }))
+			r.pid = t.startBare(tb, kind+" "+peer)
+		}
+		if kind != barePacketIn {
+			_, err := l.Vsctl("add-port", bridge, device)
+			must(err)
+			port, err := l.OFPort(device)
+			must(err)
+			flows = BarePuntFlows(port)
+		}
+		for _, flow := range flows {
+			_, err := l.Ofctl("add-flow", bridge, flow)
+			must(err)
+		}
+		cases = append(cases, answered{"transport=" + kind, r, askBareNS})
+	}
+	return t, cases
+}
+
+// TestBareNoLoss holds that each bare responder answers all that it is asked, or
+// it would be no measure.
+func TestBareNoLoss(t *testing.T) {
+	th, cases := newBares(t)
+	for _, c := range cases {
+		l := th.load(t, c, perGuest)
+		if err := answers(l, 2_000); err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if l.Lost > 0 || l.Strays > 0 {
+			t.Errorf("%s: of %d requests %d were lost, %d answers came twice", c.name, l.Answers+l.Lost, l.Lost, l.Strays)
+		}
+	}
+}
+
+// BenchmarkBare compares the transports by what is behind them at least. All
+// take turns, so that whatever else the machine does befalls all. One operation
+// is ten turns of each.
+func BenchmarkBare(b *testing.B) {
+	for _, each := range []int{perGuest, 1} {
+		b.Run(fmt.Sprintf("outstanding=%d", each*guests), func(b *testing.B) { benchmarkBare(b, each) })
+	}
+}
+
+func benchmarkBare(b *testing.B, each int) {
+	const turn = 2_500
+	t, cases := newBares(b)
+	b.Logf("load average %s", loadAverage())
+	type side struct {
+		answered
+		load     *Load
+		took     []float64 // seconds a turn
+		own, ovs time.Duration
+		quiet    []float64 // processor time a turn, of responder and ovs-vswitchd
+	}
+	var sides []*side
+	for _, c := range cases {
+		s := &side{answered: c, load: t.load(b, c, each)}
+		if err := answers(s.load, warmth); err != nil {
+			b.Fatal(err)
+		}
+		sides = append(sides, s)
+	}
+	clock := func(pid int) time.Duration {
+		used, err := ExactCPU(pid)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return used
+	}
+	for b.Loop() {
+		for range 10 {
+			for _, s := range sides {
+				own, ovs, start := clock(s.responder.pid), clock(t.switchPID), time.Now()
+				if err := answers(s.load, turn); err != nil {
+					b.Fatal(err)
+				}
+				s.took = append(s.took, time.Since(start).Seconds())
+				own, ovs = clock(s.responder.pid)-own, clock(t.switchPID)-ovs
+				s.own, s.ovs = s.own+own, s.ovs+ovs
+				s.quiet = append(s.quiet, micros(own+ovs)/turn)
+			}
+		}
+	}
+	for _, s := range sides {
+		slices.Sort(s.took)
+		slices.Sort(s.quiet)
+		name, n := s.name[len("transport="):], float64(turn*len(s.took))
+		b.ReportMetric(turn/s.took[len(s.took)/2], name+"-answers/s")
+		b.ReportMetric(micros(s.own)/n, name+"-own-us")
+		b.ReportMetric(micros(s.ovs)/n, name+"-ovs-us")
+		b.ReportMetric(s.quiet[len(s.quiet)/2], name+"-both-us")
+		b.ReportMetric(100*float64(s.load.Lost)/float64(s.load.Answers+s.load.Lost), name+"-%lost")
+	}
+	b.ReportMetric(0, "ns/op") // turns are as long as they are
+}
