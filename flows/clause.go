@@ -74,5 +74,6 @@ var clauses = [roles]Clause{
 	RoleNeighbor:           {"is carried on to a neighbour that was found by asking", "RFC 4861 section 7.2.2"},
 	RoleDropUnresolved:     {"is dropped: nobody is known yet to have the address that it goes to, and the port's limit of class unknown lets nobody be asked", "RFC 6583 section 4.2"},
 	RoleDropUplink:         {"is dropped: what routers say of their link does not pass an uplink", "RFC 6105 section 1"},
+	RoleDropInverse:        {"is dropped: Inverse Neighbor Discovery is not answered here, or the port's limit lets none of it pass; guests' own answers never are carried on", "RFC 3122 section 5"},
 	RoleDropDHCPv4Server:   {Text: "is dropped: only a DHCPv4 server sends from port 67 or to port 68, and no secured guest is one"},
 }

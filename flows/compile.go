@@ -44,8 +44,8 @@ type portSource struct {
 	// counted are the drops that have a counter of the port's own.
 	counted Roles
 	// served: its network has a DHCPv6 server. plain: it is L2 alone, without a
-	// router or prefixes.
-	served, plain bool
+	// router or prefixes. inverse: it has Inverse Neighbor Discovery.
+	served, plain, inverse bool
 	// rejects, logs: some rule of some port does. tracks: some port's connections
 	// are tracked.
 	rejects, logs, tracks bool
@@ -103,6 +103,7 @@ func (c *Compiler) Update(s *topology.Snapshot) *Pieces {
 		n := s.Network(p.Network.Key)
 		from := portSource{
 			port: p, counted: c.counted[p.Key], served: n != nil && n.DHCPv6 != nil, plain: n == nil || n.Router == nil,
+			inverse: n != nil && n.InverseND,
 			rejects: c.filters.rejects, logs: c.filters.logs, tracks: c.filters.tracks,
 			router: n.RouterID(), asks: asks[n.RouterID()],
 		}
@@ -166,7 +167,7 @@ func (c *Compiler) port(from portSource) *Piece {
 	}
 	b.portClassifyFlows(p, from.router)
 	b.portSourceFlows(p)
-	b.portGateFlows(p)
+	b.portGateFlows(p, from.inverse)
 	b.portNDFlows(p)
 	b.portEchoFlows(p)
 	b.portDHCPv4Flows(p)

@@ -163,6 +163,8 @@ const (
 	RoleDropUplink
 	// RoleDropDHCPv4Server ends what only a DHCPv4 server sends.
 	RoleDropDHCPv4Server
+	// RoleDropInverse ends Inverse Neighbor Discovery where it is not answered, and guests' own answers to it.
+	RoleDropInverse
 	roles
 )
 
@@ -178,7 +180,7 @@ var roleNames = [roles]string{
 	"track", "remote", "rule", "verdict", "reject", "drop-state", "drop-denied", "drop-unsorted",
 	"trouble", "drop-reverse-path", "drop-blackhole", "drop-unreachable", "drop-too-big", "drop-local",
 	"neighbor", "drop-unresolved", "drop-uplink",
-	"drop-dhcpv4-server",
+	"drop-dhcpv4-server", "drop-inverse",
 }
 
 // String returns the role's name as metrics and plans write it.

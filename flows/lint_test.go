@@ -320,7 +320,7 @@ func isVRRP(m Match) bool {
 // 4861's.
 func neighborDiscovery(m Match) (typ uint8, ok bool) {
 	e, ok := m.Get(ICMPv6Type)
-	return e.Value[0], ok && e.Value[0] >= 133 && e.Value[0] <= 137
+	return e.Value[0], ok && (e.Value[0] >= 133 && e.Value[0] <= 137 || e.Value[0] == wire.TypeInverseSolicit || e.Value[0] == wire.TypeInverseAdvert)
 }
 
 // lintNDStrict: every flow that matches a field of Neighbor Discovery, or
@@ -349,7 +349,7 @@ func matchesNDField(m Match) bool {
 func isNDField(f Field) bool { return f >= NDTarget && f <= NDOptionsType }
 
 // lintNDDrops: what drops Neighbor Discovery matches the type alone, each of the
-// five types is dropped before the switch table, and nothing below that drop
+// types is dropped before the switch table, and nothing below that drop
 // could let it on.
 func lintNDDrops(c *compilation) (faults []string) {
 	dropped := map[uint8]Flow{}
@@ -366,7 +366,7 @@ func lintNDDrops(c *compilation) (faults []string) {
 			dropped[typ] = f
 		}
 	}
-	for _, typ := range []uint8{wire.TypeRouterSolicit, wire.TypeRouterAdvert, wire.TypeNeighborSolicit, wire.TypeNeighborAdvert, wire.TypeRedirect} {
+	for _, typ := range []uint8{wire.TypeRouterSolicit, wire.TypeRouterAdvert, wire.TypeNeighborSolicit, wire.TypeNeighborAdvert, wire.TypeRedirect, wire.TypeInverseSolicit, wire.TypeInverseAdvert} {
 		drop, ok := dropped[typ]
 		if !ok {
 			faults = append(faults, fmt.Sprintf("ICMPv6 type %d is not dropped above the switch table", typ))

@@ -29,6 +29,9 @@ func (b *builder) serviceFlows() {
 	for _, typ := range []uint8{wire.TypeRouterSolicit, wire.TypeNeighborSolicit, wire.TypeNeighborAdvert} {
 		b.add(t, serviceDrop, RoleDropNDInvalid, Match{}.ICMPv6(typ))
 	}
+	for _, typ := range []uint8{wire.TypeInverseSolicit, wire.TypeInverseAdvert} {
+		b.add(t, serviceDrop, RoleDropInverse, Match{}.ICMPv6(typ))
+	}
 	b.add(t, serviceDrop, RoleDropMLDQuery, Match{}.ICMPv6(wire.TypeMLDQuery))
 	// Who has no pair has no virtual router to speak for (RFC 9568 section 9).
 	b.add(t, serviceDrop, RoleDropNextHeader, vrrpAdvert())
@@ -41,8 +44,9 @@ func (b *builder) serviceFlows() {
 // portGateFlows let a port's Neighbor Discovery in, each class through its
 // meter. Solicitations and advertisements of neighbours go on behind a
 // recirculation: what is matched there, the guest chooses freely, and only what
-// the meter passed may make megaflows of it.
-func (b *builder) portGateFlows(p *topology.Port) {
+// the meter passed may make megaflows of it. inverse says that the port's network
+// has Inverse Neighbor Discovery.
+func (b *builder) portGateFlows(p *topology.Port, inverse bool) {
 	nd := ToGroup{b.group(groupND)}
 	toUs := ToGroup{b.group(groupPunt)}
 	b.gate(p, wire.TypeNeighborSolicit, punt.NS, nd)
@@ -52,6 +56,9 @@ func (b *builder) portGateFlows(p *topology.Port) {
 		return
 	}
 	b.gate(p, wire.TypeRouterSolicit, punt.RS, toUs)
+	if inverse {
+		b.gate(p, wire.TypeInverseSolicit, punt.Inverse, toUs)
+	}
 	if p.Router {
 		b.gate(p, wire.TypeRouterAdvert, punt.RS, toUs)
 		// A listener query makes everybody report, and who asks from the lowest

@@ -36,6 +36,7 @@ var named = map[string]func() *topology.Snapshot{
 	"routed":       func() *topology.Snapshot { return buildRouted() },
 	"trunk":        func() *topology.Snapshot { return build(trunkSpec(), nil) },
 	"uplink":       func() *topology.Snapshot { return buildUplink() },
+	"inverse":      func() *topology.Snapshot { return build(inverseSpec(), nil) },
 	"open":         func() *topology.Snapshot { return build(openSpec(), nil) },
 }
 
@@ -81,6 +82,13 @@ func routerSpec() *topology.Spec {
 			{Name: "vm2", Network: "blue", MAC: mac(0x12)},
 		},
 	}
+}
+
+// inverseSpec has Inverse Neighbor Discovery.
+func inverseSpec() *topology.Spec {
+	s := routerSpec()
+	s.Networks[0].InverseND = true
+	return s
 }
 
 func l2Spec() *topology.Spec {

@@ -201,6 +201,10 @@ func icmp(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 		}
 	case wire.TypeEchoRequest:
 		return icmpv6.Echo(p, r)
+	case wire.TypeInverseSolicit:
+		return nd.InverseSolicit(p, r)
+	case wire.TypeInverseAdvert:
+		return nd.InverseAdvert()
 	}
 	return stranger(p, reason.NotHandled)
 }

@@ -17,9 +17,12 @@ import (
 // larger than what was asked allows, goes back by the port that asked and is
 // not from a group or to a group's source.
 func FuzzDispatch(f *testing.F) {
-	ours, theirs := newWorld(f, nil), newWorld(f, noRouter)
+	ours, theirs := newWorld(f, inverseND), newWorld(f, noRouter)
 	guests := ours.Guests()
 	for _, c := range fixtures.NDCases() {
+		f.Add(c.Frame(ours.NDWorld), uint8(0), false)
+	}
+	for _, c := range fixtures.InverseCases() {
 		f.Add(c.Frame(ours.NDWorld), uint8(0), false)
 	}
 	a := &ours.Asker

@@ -4,6 +4,7 @@
 //
 //	solicit.go   Neighbor Solicitation: answered for whom the snapshot knows, re-sent for whom it does not
 //	advert.go    Neighbor Advertisement and Redirect of guests: re-sent or dropped
+//	inverse.go   Inverse Neighbor Discovery: which addresses a MAC has
 //	announce.go  Neighbor Advertisement that nobody asked for, of an address that moved
 //
 // What the snapshot knows it vouches for, so guests need not ask each other. A

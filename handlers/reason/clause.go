@@ -41,6 +41,9 @@ var clauses = [firstFault]string{
 	ForgedRouterFlag:      "RFC 4861 section 7.2.5",
 	GuestRA:               "RFC 6105 section 1",
 	GuestRedirect:         "RFC 4861 section 8.1",
+	InverseOff:            "RFC 3122 section 5",
+	GuestInverseAdvert:    "RFC 3122 section 5",
+	ForgedAddressList:     "RFC 3122 section 5",
 	Resolving:             "RFC 4861 section 7.2.2",
 	Forwarded:             "RFC 4861 section 7.2.2",
 	TooManyUnresolved:     "RFC 6583 section 6.4",
@@ -78,6 +81,9 @@ var faultClauses = [wire.Faults]string{
 	wire.FaultSolicitedMulticast:       "RFC 4861 section 7.1.2",
 	wire.FaultNotLinkLocal:             "RFC 4861 section 6.1.2",
 	wire.FaultUnspecifiedSource:        "RFC 4291 section 2.5.2",
+	wire.FaultMissingLinkLayer:         "RFC 3122 section 4.3.1",
+	wire.FaultAddressList:              "RFC 3122 section 3.1",
+	wire.FaultMTULength:                "RFC 4861 section 4.6.4",
 }
 
 // dhcpv6Clauses are those of malformed DHCPv6.

@@ -57,4 +57,7 @@ var faultTexts = [wire.Faults]string{
 	wire.FaultSolicitedMulticast:       "a multicast Neighbor Advertisement that claims to be solicited",
 	wire.FaultNotLinkLocal:             "a Router Advertisement whose source is not link-local",
 	wire.FaultUnspecifiedSource:        "a source of ::, to which nothing can be answered",
+	wire.FaultMissingLinkLayer:         "Inverse Neighbor Discovery that does not name both its sender's link-layer address and the one it asks about",
+	wire.FaultAddressList:              "a list of addresses whose length does not fit, or with one that no interface has",
+	wire.FaultMTULength:                "an MTU option that is not 8 octets",
 }

@@ -63,6 +63,15 @@ const (
 	// GuestMLDQuery: a Multicast Listener Query from a guest that is no router (RFC 4541 section 4).
 	GuestMLDQuery
 
+	// InverseOff: Inverse Neighbor Discovery on a network that does not have it (RFC 3122 section 5).
+	InverseOff
+	// InverseUnknown: nobody on the network is known by the MAC that was asked about.
+	InverseUnknown
+	// GuestInverseAdvert: a guest's own answer to Inverse Neighbor Discovery, which is Damselfly's to answer.
+	GuestInverseAdvert
+	// ForgedAddressList: a guest claims addresses of others in an Inverse Neighbor Discovery Solicitation.
+	ForgedAddressList
+
 	// Rejected: a rule of a security group rejects it, and the sender was told.
 	Rejected
 	// NoErrorDue: a rule rejects it or no router can carry it on, and no error may be sent about it (RFC 4443 section 2.4 (e)).
@@ -160,15 +169,20 @@ var entries = [firstFault]entry{
 	OwnAddress:    {"own-address", "a guest asked about its own address, which nobody else has: silence is the right answer"},
 	TargetUnbound: {"target-unbound", "the address belongs to a port whose interface is not on the switch"},
 
-	ForgedMAC:        {"forged-mac", "the Ethernet source is neither the port's `mac` nor that of one of its `allowed_address_pairs`; a port that bridges other hosts needs `unknown: true`"},
-	ForgedLinkLayer:  {"forged-link-layer", "a link-layer address option names a MAC that is neither the port's nor that of one of its `allowed_address_pairs`"},
-	ForgedSource:     {"forged-source", "the source address is another's, or on no prefix where guests make their own; what the port may use beside its own goes into its `allowed_address_pairs`"},
-	ForgedTarget:     {"forged-target", "a guest advertised an address that is another's, or on no prefix where guests make their own; what it answers for goes into its `allowed_address_pairs`"},
-	Learning:         {"learning", "from or for an address that nobody is known to hold: the others are asked for a moment, then it is the port's; guests try again by themselves"},
-	ForgedRouterFlag: {"forged-router-flag", "a guest advertised itself as a router; if it is one, its port needs `router: true`"},
-	GuestRA:          {"guest-ra", "a Router Advertisement from a guest; only a port with `router: true` on a network that Damselfly does not advertise may send one"},
-	GuestRedirect:    {"guest-redirect", "a Redirect from a guest"},
-	GuestMLDQuery:    {"guest-mld-query", "a Multicast Listener Query from a guest; if it is a router, its port needs `router: true`"},
+	ForgedMAC:          {"forged-mac", "the Ethernet source is neither the port's `mac` nor that of one of its `allowed_address_pairs`; a port that bridges other hosts needs `unknown: true`"},
+	ForgedLinkLayer:    {"forged-link-layer", "a link-layer address option names a MAC that is neither the port's nor that of one of its `allowed_address_pairs`"},
+	ForgedSource:       {"forged-source", "the source address is another's, or on no prefix where guests make their own; what the port may use beside its own goes into its `allowed_address_pairs`"},
+	ForgedTarget:       {"forged-target", "a guest advertised an address that is another's, or on no prefix where guests make their own; what it answers for goes into its `allowed_address_pairs`"},
+	Learning:           {"learning", "from or for an address that nobody is known to hold: the others are asked for a moment, then it is the port's; guests try again by themselves"},
+	ForgedRouterFlag:   {"forged-router-flag", "a guest advertised itself as a router; if it is one, its port needs `router: true`"},
+	GuestRA:            {"guest-ra", "a Router Advertisement from a guest; only a port with `router: true` on a network that Damselfly does not advertise may send one"},
+	GuestRedirect:      {"guest-redirect", "a Redirect from a guest"},
+	InverseOff:         {"inverse-off", "Inverse Neighbor Discovery on a network without `inverse_nd: true`"},
+	InverseUnknown:     {"inverse-unknown", "asks for the addresses of a link-layer address that no port of the network has"},
+	GuestInverseAdvert: {"guest-inverse-advert", "a guest's own answer to Inverse Neighbor Discovery; Damselfly answers for all, so nobody sends it"},
+	ForgedAddressList:  {"forged-address-list", "a guest claims addresses that are another's, or on no prefix where guests make their own"},
+
+	GuestMLDQuery: {"guest-mld-query", "a Multicast Listener Query from a guest; if it is a router, its port needs `router: true`"},
 
 	Rejected:           {"rejected", "a rule of a security group rejects it; the sender was told by an ICMPv6 error or a TCP reset"},
 	NoErrorDue:         {"no-error-due", "a rule of a security group rejects it or the router cannot carry it on, but no error may be sent about such a packet"},

@@ -22,7 +22,7 @@
 //	punt                                    auto
 //	ids.groups, ids.meters                  0xdf000000, 0: object KEY has the ids from there + KEY * 16
 //	limits                                  ns 100/200, na 100/200, rs 20/40, dhcpv6 50/100, echo 100/200, error
-//	                                        20/40, source 20/40, log 5/10, opens 4000/8000 (frames a second / burst, each port);
+//	                                        20/40, source 20/40, log 5/10, inverse 5/10, opens 4000/8000 (frames a second / burst, each port);
 //	                                        addresses 32, leases 16
 //	networks[].mtu                          not advertised; advertisements keep to 1280 octets
 //	networks[].router_advertisement:
@@ -32,6 +32,7 @@
 //	  hop_limit                             64
 //	  reachable_time, retrans_timer         0s: hosts decide
 //	  encrypted_dns[].alpn                  [dot]
+//	networks[].inverse_nd                   false
 //	networks[].subnets[]:
 //	  mode                                  slaac
 //	  gateway                               the first address of the prefix

@@ -93,7 +93,7 @@ func limits(to *topology.Limits, b bounds) reader {
 			"addresses": numberOrNone(b.addresses, mostAddresses, topology.UnlimitedAddresses),
 			"neighbors": numberOrNone(b.neighbors, mostAddresses, topology.UnlimitedNeighbors),
 		}
-		for _, class := range []punt.Class{punt.NS, punt.NA, punt.RS, punt.DHCPv6, punt.Echo, punt.Error, punt.Unknown, punt.Source, punt.Log, punt.Opens} {
+		for _, class := range []punt.Class{punt.NS, punt.NA, punt.RS, punt.DHCPv6, punt.Echo, punt.Error, punt.Unknown, punt.Source, punt.Log, punt.Opens, punt.Inverse} {
 			k[class.String()] = func(v value) {
 				var l topology.Limit
 				limit(&l)(v)

@@ -18,7 +18,8 @@ func network(n *topology.NetworkSpec) reader {
 			"options":              many(&n.Options, option),
 			"delegation":           many(&n.Delegations, delegation),
 			"uplink":               optional(&n.Uplink, uplink),
-		}.without("multicast", "inverse_nd", "send", "metadata"))
+			"inverse_nd":           boolean(&n.InverseND),
+		}.without("multicast", "send", "metadata"))
 	}
 }
 

@@ -33,9 +33,9 @@ func newNDPlay(t *testing.T, ndExt bool) *ndPlay {
 	w := fixtures.NewNDWorld()
 	var yaml strings.Builder
 	fmt.Fprintf(&yaml, `
-limits: {ns: 20000/20000, na: 20000/20000, rs: 20000/20000, echo: 20000/20000}
+limits: {ns: 20000/20000, na: 20000/20000, inverse: 20000/20000, rs: 20000/20000, echo: 20000/20000}
 networks:
-  - {name: %s, mtu: 1442, subnets: [{prefix: "%s", gateway: "%s"}]}
+  - {name: %s, mtu: 1442, inverse_nd: true, subnets: [{prefix: "%s", gateway: "%s"}]}
 routers: [{name: r1, networks: [%[1]s]}]
 ports:
   - {name: %[4]s, network: %[1]s, mac: "02:00:00:00:00:16"}
@@ -66,7 +66,7 @@ ports:
 func (p *ndPlay) inProcess(t *testing.T) *topology.Snapshot {
 	t.Helper()
 	in := topology.Input{Spec: p.Spec(), Keys: topology.Keys{Networks: map[string]uint16{p.Network: 1}, Ports: map[string]uint16{}}}
-	in.Spec.Networks[0].MTU = 1442
+	in.Spec.Networks[0].MTU, in.Spec.Networks[0].InverseND = 1442, true
 	for i, g := range p.Guests() {
 		in.Keys.Ports[g.Port] = uint16(i + 1)
 		if g != &p.Absent {

@@ -59,6 +59,7 @@ func runNDCases(t *testing.T, p *ndPlay, path func(fixtures.NDCase) fixtures.Pat
 			answers[c.Name] = p.checkNDOutcome(t, c, path(c), frame, seen)
 		})
 	}
+	t.Run("inverse", func(t *testing.T) { runInverseCases(t, p) })
 	return answers
 }
 

@@ -52,6 +52,7 @@ var behindRole = map[flows.Role][]ref{
 	flows.RoleDropNoRoute:        {{router, ""}},
 	flows.RoleDropSpoofed:        {{sender, "addresses"}, {sender, "allowed_address_pairs"}, {sender, "port_security"}, {claimed, ""}},
 	flows.RoleDropMLDQuery:       {{sender, "router"}},
+	flows.RoleDropInverse:        {{network, "inverse_nd"}, {sender, "limits.inverse"}},
 	flows.RoleReject:             {{sender, "security_groups"}},
 	flows.RoleDropState:          {{sender, "security_groups"}},
 }
@@ -78,6 +79,10 @@ var behindReason = map[string][]ref{
 	"nobody-listens":            {{router, ""}},
 	"guest-ra":                  {{sender, "router"}},
 	"guest-redirect":            {{sender, ""}, {router, ""}},
+	"inverse-off":               {{network, "inverse_nd"}},
+	"inverse-unknown":           {{network, ""}},
+	"guest-inverse-advert":      {{network, "inverse_nd"}},
+	"forged-address-list":       {{sender, "addresses"}},
 	"over-limit":                {{sender, "limits"}},
 	"dhcpv6-not-served":         {{network, "subnets"}},
 	"dhcpv6-relay-not-allowed":  {{sender, "dhcpv6_relay"}},

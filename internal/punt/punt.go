@@ -47,11 +47,13 @@ const (
 	// Opens is no class of frames that come to Damselfly, but of those that make
 	// the switch remember a connection.
 	Opens
+	// Inverse is an Inverse Neighbor Discovery Solicitation (RFC 3122 section 2.1).
+	Inverse
 	// Classes is the number of classes, None included.
 	Classes
 )
 
-var classNames = [Classes]string{"none", "ns", "na", "rs", "mld", "dhcpv6", "echo", "error", "unknown", "metadata", "send", "source", "log", "opens"}
+var classNames = [Classes]string{"none", "ns", "na", "rs", "mld", "dhcpv6", "echo", "error", "unknown", "metadata", "send", "source", "log", "opens", "inverse"}
 
 // String returns the name of c as configuration and metrics write it.
 func (c Class) String() string {

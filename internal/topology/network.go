@@ -61,7 +61,7 @@ func equalDeprecated(a, b Deprecated) bool {
 // buildNetwork makes a network and its ports, taking over from old the ports
 // that are just as they were.
 func buildNetwork(in networkInput, old *builtNetwork) *builtNetwork {
-	n := &Network{Key: in.key, Name: in.spec.Name, MTU: in.spec.MTU}
+	n := &Network{Key: in.key, Name: in.spec.Name, MTU: in.spec.MTU, InverseND: in.spec.InverseND}
 	for i := range in.spec.Subnets {
 		n.Subnets = append(n.Subnets, subnetOf(&in.spec.Subnets[i], in.presence.spec != nil))
 	}
@@ -100,6 +100,7 @@ func buildNetwork(in networkInput, old *builtNetwork) *builtNetwork {
 	n.shared = sharedOf(n.Ports)
 	n.reserved = reservedOf(n.Ports)
 	n.Neighbors, n.Upstream = neighborsOf(&in, n), in.upstream
+	n.inverse = inverseOf(n)
 	return b
 }
 

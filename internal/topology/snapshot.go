@@ -79,6 +79,8 @@ type Network struct {
 	// more than one only where they do not fit the link (RFC 4861 section
 	// 6.2.3). Empty if the network is not advertised.
 	Adverts []Advert
+	// InverseND says that Inverse Neighbor Discovery is answered (RFC 3122).
+	InverseND bool
 	// Advertising holds the timing of unsolicited advertisements.
 	Advertising Advertising
 	// Former are identities that advertised the network and no longer do.
@@ -89,6 +91,7 @@ type Network struct {
 	// reserved are ReservedPrefixes.
 	reserved []netip.Prefix
 	final    []Advert
+	inverse  map[wire.MAC][]netip.Addr
 }
 
 // Subnet is one IPv6 prefix of a network.

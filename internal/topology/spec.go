@@ -46,6 +46,8 @@ func DefaultLimits() Limits {
 		punt.Error:   {Rate: 20, Burst: 40},
 		punt.Unknown: {Rate: 20, Burst: 40},
 		punt.Source:  {Rate: 20, Burst: 40},
+		// It tells who is on the network, a MAC a question.
+		punt.Inverse: {Rate: 5, Burst: 10},
 		punt.Log:     {Rate: 5, Burst: 10},
 		// A datagram that nobody answers is remembered for a minute, and Open
 		// vSwitch remembers three million: a port can take a twelfth of that.
@@ -66,6 +68,8 @@ type NetworkSpec struct {
 	// Options are the DHCPv6 options of all clients.
 	Options     []OptionSpec
 	Delegations []DelegationSpec
+	// InverseND is as in Network.
+	InverseND bool
 	// Uplink is nil where the network is this bridge's alone.
 	Uplink *UplinkSpec
 	// MaxNeighbors is how many unconfigured neighbours are known behind each port; nil for the Spec's.

@@ -93,6 +93,12 @@ const (
 	FaultNotLinkLocal
 	// FaultUnspecifiedSource: an echo request from ::, to which no reply can be sent (RFC 4291 section 2.5.2).
 	FaultUnspecifiedSource
+	// FaultMissingLinkLayer: Inverse Neighbor Discovery without both link-layer addresses (RFC 3122 section 4.3.1).
+	FaultMissingLinkLayer
+	// FaultAddressList: a list of addresses whose length does not fit, or with one that no interface has (RFC 3122 section 3.1).
+	FaultAddressList
+	// FaultMTULength: an MTU option that is not 8 octets (RFC 4861 section 4.6.4).
+	FaultMTULength
 
 	faultEnd
 )
@@ -141,6 +147,9 @@ var faultNames = [Faults]string{
 	FaultSolicitedMulticast:       "solicited-flag-multicast",
 	FaultNotLinkLocal:             "source-not-link-local",
 	FaultUnspecifiedSource:        "unspecified-source",
+	FaultMissingLinkLayer:         "missing-lladdr",
+	FaultAddressList:              "bad-address-list",
+	FaultMTULength:                "bad-mtu-length",
 }
 
 // String is the fault's stable name in kebab case, such as "hop-limit".
