@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"damselfly/bench/loadgen"
 	"damselfly/internal/lab"
 	"damselfly/internal/stage"
 )
@@ -18,7 +19,7 @@ var bareKinds = []string{barePacketIn, bareTap, bareSocket}
 func newBares(tb testing.TB) (t *theater, cases []answered) {
 	tb.Helper()
 	l := lab.Start(tb)
-	t = &theater{Stage: &stage.Stage{Lab: l}, interfaces: map[string]int{}, switchPID: switchPID(tb, l)}
+	t = &theater{Stage: &stage.Stage{Lab: l}, switchPID: l.VswitchdPID()}
 	for _, kind := range bareKinds {
 		bridge, device := "br-"+kind, "p-"+kind
 		must := func(err error) {
@@ -28,7 +29,8 @@ func newBares(tb testing.TB) (t *theater, cases []answered) {
 			}
 		}
 		must(l.AddBridge(bridge, "fail_mode=secure"))
-		r := responder{guests: t.addGuests(tb, bridge, kind)}
+		r := responder{site: t.addGuests(tb, bridge, kind)}
+		r.site.Answerer = BareMAC
 		flows := []string{BareFlow}
 		switch kind {
 		case barePacketIn:
@@ -55,7 +57,7 @@ func newBares(tb testing.TB) (t *theater, cases []answered) {
 			_, err := l.Ofctl("add-flow", bridge, flow)
 			must(err)
 		}
-		cases = append(cases, answered{"transport=" + kind, r, askBareNS})
+		cases = append(cases, answered{r, loadgen.NS, "transport=" + kind})
 	}
 	return t, cases
 }
@@ -66,11 +68,8 @@ func TestBareNoLoss(t *testing.T) {
 	th, cases := newBares(t)
 	for _, c := range cases {
 		l := th.load(t, c, perGuest)
-		if err := answers(l, 2_000); err != nil {
-			t.Fatalf("%s: %v", c.name, err)
-		}
-		if l.Lost > 0 || l.Strays > 0 {
-			t.Errorf("%s: of %d requests %d were lost, %d answers came twice", c.name, l.Answers+l.Lost, l.Lost, l.Strays)
+		if r := run(t, l, 2_000); r.Answered != 2_000 || r.Strays > 0 {
+			t.Errorf("%s: of 2000 requests %d were lost, %d answers came twice", c.name, r.Lost, r.Strays)
 		}
 	}
 }
@@ -90,7 +89,8 @@ func benchmarkBare(b *testing.B, each int) {
 	b.Logf("load average %s", loadAverage())
 	type side struct {
 		answered
-		load     *Load
+		load     *loadgen.Load
+		sum      loadgen.Result
 		took     []float64 // seconds a turn
 		own, ovs time.Duration
 		quiet    []float64 // processor time a turn, of responder and ovs-vswitchd
@@ -98,9 +98,7 @@ func benchmarkBare(b *testing.B, each int) {
 	var sides []*side
 	for _, c := range cases {
 		s := &side{answered: c, load: t.load(b, c, each)}
-		if err := answers(s.load, warmth); err != nil {
-			b.Fatal(err)
-		}
+		run(b, s.load, warmth)
 		sides = append(sides, s)
 	}
 	clock := func(pid int) time.Duration {
@@ -113,11 +111,13 @@ func benchmarkBare(b *testing.B, each int) {
 	for b.Loop() {
 		for range 10 {
 			for _, s := range sides {
-				own, ovs, start := clock(s.responder.pid), clock(t.switchPID), time.Now()
-				if err := answers(s.load, turn); err != nil {
+				own, ovs := clock(s.responder.pid), clock(t.switchPID)
+				r, err := s.load.Run(b.Context(), loadgen.Plan{Count: turn})
+				if err != nil {
 					b.Fatal(err)
 				}
-				s.took = append(s.took, time.Since(start).Seconds())
+				s.sum.Merge(r)
+				s.took = append(s.took, r.Took.Seconds())
 				own, ovs = clock(s.responder.pid)-own, clock(t.switchPID)-ovs
 				s.own, s.ovs = s.own+own, s.ovs+ovs
 				s.quiet = append(s.quiet, micros(own+ovs)/turn)
@@ -132,7 +132,8 @@ func benchmarkBare(b *testing.B, each int) {
 		b.ReportMetric(micros(s.own)/n, name+"-own-us")
 		b.ReportMetric(micros(s.ovs)/n, name+"-ovs-us")
 		b.ReportMetric(s.quiet[len(s.quiet)/2], name+"-both-us")
-		b.ReportMetric(100*float64(s.load.Lost)/float64(s.load.Answers+s.load.Lost), name+"-%lost")
+		sum := s.sum.Total()
+		b.ReportMetric(100*float64(sum.Lost)/float64(sum.Asked), name+"-%lost")
 	}
 	b.ReportMetric(0, "ns/op") // turns are as long as they are
 }

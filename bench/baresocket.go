@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"damselfly/bench/mmsg"
 )
 
 // BareSocket answers Neighbor Solicitations behind an interface, one end of a
@@ -22,21 +24,12 @@ func BareSocket(name string, ready func()) error {
 	if err != nil {
 		return err
 	}
-	const protocol = unix.ETH_P_ALL>>8 | unix.ETH_P_ALL&0xff<<8
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := mmsg.Listen(device.Index, unix.ETH_P_ALL)
 	if err != nil {
-		return fmt.Errorf("packet socket: %w", err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	err = errors.Join(
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, socketBuffer),
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, socketBuffer),
-		unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1),
-		unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1),
-		unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_AUXDATA, 1),
-		unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: protocol, Ifindex: device.Index}),
-	)
-	if err != nil {
-		return fmt.Errorf("packet socket on %s: %w", name, err)
+	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_AUXDATA, 1); err != nil {
+		return errors.Join(fmt.Errorf("tags of frames on %s: %w", name, err), unix.Close(fd))
 	}
 	file := os.NewFile(uintptr(fd), name)
 	defer file.Close()
@@ -45,20 +38,20 @@ func BareSocket(name string, ready func()) error {
 		return err
 	}
 	ready()
-	b, in, out := newBarePunt(), newBurst(bareBatch), newBurst(bareBatch)
+	b, in, out := newBarePunt(), mmsg.NewBurst(bareBatch), mmsg.NewBurst(bareBatch)
 	aux := make([][unix.SizeofCmsghdr + (unsafe.Sizeof(unix.TpacketAuxdata{})+7)&^7]byte, bareBatch)
 	for i := range bareBatch {
-		in.set(i, b.in[i][:])
-		out.set(i, b.out[i][:])
+		in.Set(i, b.in[i][:])
+		out.Set(i, b.out[i][:])
 	}
 	for {
 		for i := range aux {
-			in.headers[i].hdr.Control = &aux[i][0]
-			in.headers[i].hdr.SetControllen(len(aux[i]))
+			in.Headers[i].Hdr.Control = &aux[i][0]
+			in.Headers[i].Hdr.SetControllen(len(aux[i]))
 		}
 		n, wrong := 0, error(nil)
 		err := conn.Read(func(fd uintptr) bool {
-			n, wrong = mmsg(unix.SYS_RECVMMSG, int(fd), in.headers)
+			n, wrong = mmsg.Receive(int(fd), in.Headers)
 			return !errors.Is(wrong, unix.EAGAIN)
 		})
 		if err := errors.Join(err, wrong); err != nil {
@@ -68,13 +61,13 @@ func BareSocket(name string, ready func()) error {
 		for i := range n {
 			// struct tpacket_auxdata stands behind the header of the message.
 			tag := (*unix.TpacketAuxdata)(unsafe.Pointer(&aux[i][unix.SizeofCmsghdr]))
-			if in.headers[i].length == nsLen && tag.Status&unix.TP_STATUS_VLAN_VALID != 0 {
+			if in.Headers[i].Length == nsLen && tag.Status&unix.TP_STATUS_VLAN_VALID != 0 {
 				b.answer(answers, b.in[i][:], tag.Vlan_tci)
 				answers++
 			}
 		}
 		for sent := 0; sent < answers; {
-			done, err := mmsg(unix.SYS_SENDMMSG, fd, out.headers[sent:answers])
+			done, err := mmsg.Send(fd, out.Headers[sent:answers])
 			if err != nil {
 				return fmt.Errorf("write to %s: %w", name, err)
 			}

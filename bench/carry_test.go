@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"damselfly/bench/loadgen"
 	"damselfly/internal/lab"
 	"damselfly/internal/stage"
 )
@@ -136,11 +137,11 @@ func (r *roads) addEnd(way *road, i, end int) error {
 // drive readies a road for a traffic, at a rate.
 func (way *road) drive(tb testing.TB, t traffic, rate int) *drive {
 	tb.Helper()
-	var ends [2]End
+	var ends [2]loadgen.End
 	for i, g := range way.guests {
-		ends[i] = End{Interface: way.interfaces[i], Within: g.Within, Counts: t.counts}
+		ends[i] = loadgen.End{Interface: way.interfaces[i], Within: g.Within, Counts: t.counts}
 	}
-	c, err := NewCarrier(ends, t.frames(way))
+	c, err := loadgen.NewCarrier(ends, t.frames(way))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -2,16 +2,13 @@
 // answer costs through Open vSwitch. `make bench` runs it; README.md says what
 // each number means.
 //
-//	load.go        Load: stations behind ports that keep requests outstanding and check every answer
-//	pace.go        the same at a fixed rate, for latency
-//	mmsg.go        many frames a system call on a packet socket
-//	flood.go       Flood: one guest that sends all it can
+//	loadgen        the load: many guests, all kinds of exchanges, every answer checked
+//	mmsg           many frames a system call
 //	bare.go        Bare: the least that can answer a packet-in, to compare with
 //	barepunt.go    the same behind a port of the bridge: what the two kinds of port share
 //	baretap.go     BareTap: behind a tap
 //	baresocket.go  BareSocket: behind a veth pair
 //	cpu.go         processor time of a process
-//	carried.go     Carrier: frames from one guest to another, counted where they arrive
 //
 // The benchmarks:
 //
@@ -21,7 +18,6 @@
 //	stage_test.go      the lab, Damselfly on one bridge and the bare responder on another
 //	bare_test.go       the transports with the bare responders behind them
 //	measure_test.go    the measures themselves
-//	asks_test.go       what the stations ask, and what a right answer is
 //	dhcpv6_test.go     DHCPv6's fast lane in process
 //	kea_test.go        four-way DHCPv6 exchanges through Open vSwitch, beside Kea
 //	carry_test.go      what carrying a packet between guests costs, beside NORMAL; what no rule allows

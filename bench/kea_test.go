@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"damselfly/bench/loadgen"
 	"damselfly/internal/lab"
 	"damselfly/internal/stage"
 )
@@ -323,7 +323,7 @@ func syncTime(tb testing.TB, dir string) string {
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
-	var times Latencies
+	var times loadgen.Histogram
 	for range 31 {
 		begun := time.Now()
 		if _, err := f.Write(make([]byte, os.Getpagesize())); err != nil {
@@ -332,13 +332,12 @@ func syncTime(tb testing.TB, dir string) string {
 		if err := unix.Fdatasync(int(f.Fd())); err != nil {
 			tb.Fatal(err)
 		}
-		times = append(times, time.Since(begun))
+		times.Add(time.Since(begun))
 	}
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
 		tb.Fatal(err)
 	}
-	slices.Sort(times)
 	return fmt.Sprintf("file system %#x of %s syncs a page in %v", st.Type, dir, times.Quantile(0.5))
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"damselfly/bench/loadgen"
 	"damselfly/internal/lab"
 	"damselfly/internal/stage"
+	"damselfly/internal/topology"
+	"damselfly/internal/wire"
 )
 
 // bareVariable makes this test binary a bare responder: its kind, a space, and
@@ -75,25 +79,45 @@ func testMain(m *testing.M) int {
 }
 
 // limits are what the benchmarks set: no budget of a port ends a frame.
-const limits = "limits: {ns: none, rs: none, echo: none}"
+const limits = "limits: {ns: none, rs: none, echo: none, dhcpv6: none, leases: 10000000}"
 
 const bareBridge = "br-bare"
+
+const (
+	guests   = 4  // ports of a bridge
+	perGuest = 16 // exchanges of a guest that are outstanding
+	spare    = 6  // addresses of a guest: the others ask for them, perGuest together at least
+)
+
+// prefix is where guests make addresses, leases where they are given some.
+var (
+	prefix = netip.MustParsePrefix("fd00:b1::/64")
+	leases = netip.MustParsePrefix("fd00:d1::/64")
+)
+
+func guestMAC(g int) wire.MAC { return wire.MAC{2, 0, 0, 0, 0, byte(0x11 + g)} }
+
+// guestAddress is the n-th address of a guest.
+func guestAddress(g, n int) netip.Addr {
+	a := prefix.Addr().As16()
+	a[13], a[15] = byte(g+1), byte(n+1)
+	return netip.AddrFrom16(a)
+}
 
 // theater is a lab with two bridges under one ovs-vswitchd, as many guests on
 // each: Damselfly serves one, the bare responder the other.
 type theater struct {
 	*stage.Stage
-	daemon     *stage.Daemon
-	switchPID  int
-	damselfly  responder
-	bare       responder
-	interfaces map[string]int
+	daemon    *stage.Daemon
+	switchPID int
+	damselfly responder
+	bare      responder
 }
 
-// responder is who answers on a bridge.
+// responder is who answers on a bridge, and what is right there.
 type responder struct {
-	pid    int
-	guests []*lab.Guest
+	pid  int
+	site loadgen.Site
 }
 
 func newTheater(tb testing.TB, ndExt bool) *theater {
@@ -109,40 +133,28 @@ func newTheater(tb testing.TB, ndExt bool) *theater {
 	must(err)
 	must(l.SetNDExt(ndExt))
 	must(l.AddBridge(bareBridge, "fail_mode=secure"))
-	t := &theater{Stage: s, interfaces: map[string]int{}}
-	t.damselfly.guests = t.addGuests(tb, stage.Bridge, "vm")
-	t.bare.guests = t.addGuests(tb, bareBridge, "bare")
+	t := &theater{Stage: s}
+	t.damselfly.site = t.addGuests(tb, stage.Bridge, "vm")
+	t.bare.site = t.addGuests(tb, bareBridge, "bare")
+	t.bare.site.Answerer = BareMAC
 	must(s.Configure(topologyText()))
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	t.daemon, err = s.Serve(ctx)
 	must(err)
 	t.damselfly.pid = t.daemon.PID()
-	t.switchPID = switchPID(tb, l)
+	t.switchPID = l.VswitchdPID()
 	_, err = l.Ofctl("add-flow", bareBridge, BareFlow)
 	must(err)
 	t.bare.pid = t.startBare(tb, barePacketIn+" "+t.Mgmt(bareBridge))
 	return t
 }
 
-// switchPID is the process id of a lab's ovs-vswitchd.
-func switchPID(tb testing.TB, l *lab.Lab) int {
-	tb.Helper()
-	text, err := os.ReadFile(filepath.Join(l.RunDir, "ovs-vswitchd.pid"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return pid
-}
-
 // topologyText is one network with a router.
 func topologyText() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\nnetworks:\n  - {name: blue, subnets: [{prefix: %q, mode: slaac}]}\n", limits, prefix)
+	fmt.Fprintf(&b, "%s\nnetworks:\n  - {name: blue, subnets: [{prefix: %q, mode: slaac}, "+
+		"{prefix: %q, mode: dhcpv6-stateful, pools: [\"fd00:d1::1:0:0-fd00:d1::1:ffff:ffff\"]}]}\n", limits, prefix, leases)
 	b.WriteString("routers: [{name: r1, networks: [blue]}]\nports:\n")
 	for g := range guests {
 		var addresses []string
@@ -154,28 +166,28 @@ func topologyText() string {
 	return b.String()
 }
 
-// addGuests makes guests whose kernels are silent: the stations speak for them.
-func (t *theater) addGuests(tb testing.TB, bridge, name string) (list []*lab.Guest) {
+// addGuests makes guests, for whom stations speak.
+func (t *theater) addGuests(tb testing.TB, bridge, name string) loadgen.Site {
 	tb.Helper()
+	var macs []net.HardwareAddr
 	for g := range guests {
-		guest, err := t.AddGuest(lab.GuestOptions{Name: fmt.Sprintf("%s%d", name, g), Bridge: bridge, MAC: guestMAC(g).String(),
-			Sysctls: map[string]string{"net.ipv6.conf.eth0.disable_ipv6": "1"}})
-		if err != nil {
-			tb.Fatal(err)
-		}
-		err = guest.Within(func() error {
-			i, err := net.InterfaceByName("eth0")
-			if err == nil {
-				t.interfaces[guest.Name] = i.Index
-			}
-			return err
-		})
-		if err != nil {
-			tb.Fatal(err)
-		}
-		list = append(list, guest)
+		mac := guestMAC(g)
+		macs = append(macs, mac[:])
 	}
-	return list
+	c, err := t.AddCrowd(name, bridge, macs...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := loadgen.Site{Leases: leases, Router: loadgen.Router{MAC: topology.RouterMAC("blue"), LinkLocal: topology.DefaultLinkLocal,
+		Gateway: topology.DefaultGateway(prefix), Lifetime: 1800 * time.Second, Prefix: prefix}}
+	for g, m := range c.Members {
+		guest := loadgen.Guest{Interface: m.Index, Within: c.Within, MAC: guestMAC(g)}
+		for n := range spare {
+			guest.Addresses = append(guest.Addresses, guestAddress(g, n))
+		}
+		s.Guests = append(s.Guests, guest)
+	}
+	return s
 }
 
 // startBare starts this test binary as a bare responder, a process of its own so
@@ -202,17 +214,10 @@ func (t *theater) startBare(tb testing.TB, what string) (pid int) {
 	return cmd.Process.Pid
 }
 
-// load is what c's guests ask, so many requests each.
-func (t *theater) load(tb testing.TB, c answered, each int) *Load {
+// load is what c's guests ask, so many exchanges each.
+func (t *theater) load(tb testing.TB, c answered, each int) *loadgen.Load {
 	tb.Helper()
-	var stations []Station
-	for g, guest := range c.responder.guests {
-		s := c.asked.station(g)
-		s.Asks = s.Asks[:each]
-		s.Interface, s.Within = t.interfaces[guest.Name], guest.Within
-		stations = append(stations, s)
-	}
-	l, err := NewLoad(stations)
+	l, err := loadgen.New(c.responder.site, each, loadgen.Share{Kind: c.kind, Weight: 1})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -222,4 +227,20 @@ func (t *theater) load(tb testing.TB, c answered, each int) *Load {
 		}
 	})
 	return l
+}
+
+// run has n exchanges made.
+func run(tb testing.TB, l *loadgen.Load, n int) loadgen.Tally {
+	tb.Helper()
+	return runPlan(tb, l, loadgen.Plan{Count: uint64(n)})
+}
+
+// runPlan has exchanges made of a load of one kind.
+func runPlan(tb testing.TB, l *loadgen.Load, p loadgen.Plan) loadgen.Tally {
+	tb.Helper()
+	r, err := l.Run(tb.Context(), p)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r.Total()
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"damselfly/bench/loadgen"
 	"damselfly/internal/lab"
 )
 
@@ -22,28 +23,68 @@ func TestNoLoss(t *testing.T) {
 			for _, c := range th.cases() {
 				l := th.load(t, c, perGuest)
 				before := th.seen(t)
-				if err := answers(l, 2_000); err != nil {
-					t.Fatalf("%s: %v", c.name, err)
-				}
-				if l.Lost > 0 || l.Strays > 0 {
-					t.Errorf("%s: of %d requests %d were lost, %d answers came twice", c.name, l.Answers+l.Lost, l.Lost, l.Strays)
+				r := run(t, l, 2_000)
+				if r.Lost > 0 || r.Strays > 0 || r.Answered != 2_000 {
+					t.Errorf("%s: of 2000 exchanges %d were answered, %d lost, %d answers came twice", c.name, r.Answered, r.Lost, r.Strays)
 				}
 				want := before
 				switch {
 				case c.responder.pid == th.bare.pid:
-					want.bare += float64(l.Answers)
-				case c.asked.name == askRS.name, c.asked.name == askNS.name && !ndExt:
-					want.punted += float64(l.Answers)
+					want.bare += float64(r.Answered)
+				default:
+					want.punted += float64(r.Answered) * c.frames(ndExt)
+					if c.kind == loadgen.Solicit { // which get their leases first
+						want.punted += guests * perGuest
+					}
 				}
 				// The switch tells its flows' use about twice a second.
 				lab.WaitFor(t, 10*time.Second, c.name, func() error {
 					if got := th.seen(t); got != want {
-						return fmt.Errorf("after %d answers the counts are %+v, want %+v", l.Answers, got, want)
+						return fmt.Errorf("after %d answers the counts are %+v, want %+v", r.Answered, got, want)
 					}
 					return nil
 				})
 			}
+			th.mixed(t)
 		})
+	}
+}
+
+// mixed asks all kinds at once, at a rate; and notices an answer that is not the
+// one which is right.
+func (t *theater) mixed(tb testing.TB) {
+	tb.Helper()
+	var mix []loadgen.Share
+	for i, k := range loadgen.Kinds {
+		mix = append(mix, loadgen.Share{Kind: k, Weight: len(loadgen.Kinds) - i})
+	}
+	open := func(s loadgen.Site) *loadgen.Load {
+		l, err := loadgen.New(s, perGuest, mix...)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { _ = l.Close() })
+		return l
+	}
+	site := t.damselfly.site
+	site.Seed = 1 // its clients are other ones than those before
+	r, err := open(site).Run(tb.Context(), loadgen.Plan{Rate: 1_000, Time: time.Second})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if sum := r.Total(); sum.Asked != 1_000 || sum.Answered != 1_000 || sum.Strays > 0 {
+		tb.Errorf("of 1000 exchanges of all kinds:\n%v", r)
+	}
+	for name, change := range map[string]func(*loadgen.Site){
+		"ns":      func(s *loadgen.Site) { s.Answerer = BareMAC },
+		"rs":      func(s *loadgen.Site) { s.Router.Lifetime++ },
+		"solicit": func(s *loadgen.Site) { s.Leases = prefix },
+	} {
+		other := site
+		change(&other)
+		if _, err := open(other).Run(tb.Context(), loadgen.Plan{Count: 100}); err == nil || !strings.Contains(err.Error(), "wrong answer to "+name) {
+			tb.Errorf("where another answer to %s is right: %v", name, err)
+		}
 	}
 }
 
@@ -70,34 +111,31 @@ func (t *theater) seen(tb testing.TB) seen {
 
 func name(ndExt bool) string { return map[bool]string{true: "nd_ext=on", false: "nd_ext=off"}[ndExt] }
 
-// answered is a kind of request and who answers it.
+// answered is a kind of exchange and who answers it.
 type answered struct {
-	name      string
 	responder responder
-	asked     asked
+	kind      loadgen.Kind
+	name      string
 }
 
 // cases are what is measured.
-func (t *theater) cases() []answered {
-	return []answered{
-		{"kind=ns/responder=bare", t.bare, askBareNS},
-		{"kind=ns/responder=damselfly", t.damselfly, askNS},
-		{"kind=rs/responder=damselfly", t.damselfly, askRS},
-		{"kind=echo/responder=damselfly", t.damselfly, askEcho},
+func (t *theater) cases() (list []answered) {
+	list = append(list, answered{t.bare, loadgen.NS, "kind=ns/responder=bare"})
+	for _, k := range loadgen.Kinds {
+		list = append(list, answered{t.damselfly, k, fmt.Sprintf("kind=%s/responder=damselfly", k)})
 	}
+	return list
 }
 
-// answers takes n answers and then waits for those that are outstanding.
-func answers(l *Load, n int) error {
-	if err := l.Fill(); err != nil {
-		return err
+// frames is how many Damselfly is handed for an exchange.
+func (c *answered) frames(ndExt bool) float64 {
+	switch {
+	case c.kind == loadgen.Request:
+		return 2
+	case c.kind == loadgen.Echo, c.kind == loadgen.NS && ndExt:
+		return 0 // a flow answers
 	}
-	for range n {
-		if err := l.Next(); err != nil {
-			return err
-		}
-	}
-	return l.Drain()
+	return 1
 }
 
 // warmth is how many answers go before those that are measured.
@@ -132,52 +170,43 @@ func BenchmarkSwitch(b *testing.B) {
 
 func (t *theater) benchmarkAnswers(b *testing.B, c answered, each int) {
 	l := t.load(b, c, each)
-	if err := answers(l, warmth); err != nil {
-		b.Fatal(err)
-	}
-	if err := l.Fill(); err != nil {
-		b.Fatal(err)
-	}
+	run(b, l, warmth)
 	punted := t.punted(b)
 	m := t.meter(b, c.responder)
-	for b.Loop() {
-		if err := l.Next(); err != nil {
-			b.Fatal(err)
-		}
+	b.ResetTimer()
+	r, err := l.Run(b.Context(), loadgen.Plan{Count: uint64(b.N)})
+	if err != nil {
+		b.Fatal(err)
 	}
-	took := b.Elapsed()
+	b.StopTimer()
 	m.stop(b)
 	n := float64(b.N)
-	b.ReportMetric(n/took.Seconds(), "answers/s")
+	b.ReportMetric(r.Rate(), "answers/s")
 	b.ReportMetric(micros(m.own)/n, "own-us/answer")
 	b.ReportMetric(micros(m.ovs)/n, "ovs-us/answer")
 	b.ReportMetric(micros(m.load)/n, "load-us/answer")
 	if c.responder.pid == t.damselfly.pid {
 		b.ReportMetric((t.punted(b)-punted)/n, "punts/answer")
 	}
-	if err := l.Drain(); err != nil {
-		b.Fatal(err)
-	}
-	b.ReportMetric(100*float64(l.Lost)/float64(l.Answers+l.Lost), "%lost")
+	lost := r.Total()
+	b.ReportMetric(100*float64(lost.Lost)/float64(lost.Asked), "%lost")
 }
 
 func (t *theater) benchmarkLatency(b *testing.B, c answered) {
 	l := t.load(b, c, perGuest)
-	if err := answers(l, warmth); err != nil {
-		b.Fatal(err)
-	}
-	var all Latencies
+	run(b, l, warmth)
+	var all loadgen.Result
 	for b.Loop() {
-		times, err := l.Pace(pacedRate, 500*time.Millisecond)
+		r, err := l.Run(b.Context(), loadgen.Plan{Rate: pacedRate, Time: 500 * time.Millisecond})
 		if err != nil {
 			b.Fatal(err)
 		}
-		all = append(all, times...)
+		all.Merge(r)
 	}
-	slices.Sort(all)
-	b.ReportMetric(micros(all.Quantile(0.5)), "p50-us")
-	b.ReportMetric(micros(all.Quantile(0.99)), "p99-us")
-	b.ReportMetric(100*float64(l.Lost)/float64(l.Answers+l.Lost), "%lost")
+	sum := all.Total()
+	b.ReportMetric(micros(sum.Times.Quantile(0.5)), "p50-us")
+	b.ReportMetric(micros(sum.Times.Quantile(0.99)), "p99-us")
+	b.ReportMetric(100*float64(sum.Lost)/float64(sum.Asked), "%lost")
 }
 
 // benchmarkCompare gives both responders short turns, so that whatever else the
@@ -186,7 +215,7 @@ func (t *theater) benchmarkCompare(b *testing.B, each int) {
 	const turn = 2_500
 	type side struct {
 		who   responder
-		load  *Load
+		load  *loadgen.Load
 		took  []float64 // seconds a turn
 		meter meter     // of all turns
 	}
@@ -194,18 +223,17 @@ func (t *theater) benchmarkCompare(b *testing.B, each int) {
 	cases := t.cases()
 	bare, ours := open(cases[0]), open(cases[1])
 	for _, s := range []*side{bare, ours} {
-		if err := answers(s.load, warmth); err != nil {
-			b.Fatal(err)
-		}
+		run(b, s.load, warmth)
 	}
 	for b.Loop() {
 		for range 10 {
 			for _, s := range []*side{bare, ours} {
-				m, start := t.meter(b, s.who), time.Now()
-				if err := answers(s.load, turn); err != nil {
+				m := t.meter(b, s.who)
+				r, err := s.load.Run(b.Context(), loadgen.Plan{Count: turn})
+				if err != nil {
 					b.Fatal(err)
 				}
-				s.took = append(s.took, time.Since(start).Seconds())
+				s.took = append(s.took, r.Took.Seconds())
 				m.stop(b)
 				s.meter.own, s.meter.ovs = s.meter.own+m.own, s.meter.ovs+m.ovs
 			}

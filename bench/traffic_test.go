@@ -15,6 +15,7 @@ import (
 	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/sys/unix"
 
+	"damselfly/bench/loadgen"
 	"damselfly/fixtures"
 	"damselfly/internal/wire"
 )
@@ -69,7 +70,7 @@ var denied = []traffic{
 
 // drive is a traffic on a road.
 type drive struct {
-	*Carrier
+	*loadgen.Carrier
 	prepared
 	rate int
 }

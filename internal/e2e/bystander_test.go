@@ -4,7 +4,6 @@ import (
 	octets "encoding/binary"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +12,7 @@ import (
 	"github.com/gopacket/gopacket/layers"
 	"github.com/insomniacslk/dhcp/dhcpv6"
 
-	"damselfly/bench"
+	"damselfly/bench/loadgen"
 	"damselfly/internal/lab"
 )
 
@@ -209,7 +208,7 @@ func solicit(t *testing.T, mac, from, client string, n int) []byte {
 // tally is what became of questions.
 type tally [len(questions)]struct {
 	asked, lost int
-	times       bench.Latencies // of the answers, in no order
+	times       loadgen.Histogram // of the answers
 }
 
 // tell adds what this bystander asked since ask began.
@@ -234,7 +233,7 @@ func (b *bystander) tell(sum *tally) {
 			q.at = append(q.at, f.Time)
 			sum[kind].asked++
 		case q != nil && len(q.at) > 0:
-			sum[kind].times = append(sum[kind].times, f.Time.Sub(q.at[0]))
+			sum[kind].times.Add(f.Time.Sub(q.at[0]))
 			q.at = q.at[1:]
 		}
 	}
@@ -259,7 +258,6 @@ func (s tally) lost() (n int) {
 
 // quantile is of the answers to one kind of question.
 func (s tally) quantile(kind int, q float64) time.Duration {
-	slices.Sort(s[kind].times)
 	return s[kind].times.Quantile(q)
 }
 

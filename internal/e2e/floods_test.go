@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"damselfly/bench"
+	"damselfly/bench/loadgen"
 	"damselfly/internal/lab"
 	"damselfly/internal/stage"
 )
@@ -127,7 +127,7 @@ func (o *ordeal) endure(t *testing.T, f barrage, quiet tally) {
 	had, hit := o.received(t, f.from), o.lookups(t)
 	stop, done, most := make(chan struct{}), make(chan error, 1), 0
 	go func() {
-		_, err := bench.Flood{Interface: o.indexes[f.from], Within: g.Within, Frame: f.frame, Vary: f.vary, Rate: o.rate}.Run(stop)
+		_, err := loadgen.Flood{Interface: o.indexes[f.from], Within: g.Within, Frame: f.frame, Vary: f.vary, Rate: o.rate}.Run(stop)
 		done <- err
 	}()
 	began := time.Now()

@@ -1,4 +1,4 @@
-package bench
+package loadgen
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"damselfly/bench/mmsg"
 )
 
 // beat is how often a Carrier sends: a rate is so many frames each.
@@ -15,7 +17,7 @@ const beat = time.Millisecond
 // Carrier sends frames from one station to another and counts what arrives at
 // both, whoever sent it. It is for one goroutine.
 type Carrier struct {
-	ends   [2]*socket
+	ends   [2]*mmsg.Socket
 	frames [][]byte
 	next   int
 	counts [2]func(frame []byte) bool
@@ -41,7 +43,7 @@ func NewCarrier(ends [2]End, frames [][]byte) (*Carrier, error) {
 	for i, e := range ends {
 		c.counts[i] = e.Counts
 		err := e.Within(func() (err error) {
-			c.ends[i], err = openSocket(e.Interface, carrierBurst)
+			c.ends[i], err = mmsg.Open(e.Interface, carrierBurst)
 			return err
 		})
 		if err != nil {
@@ -59,7 +61,7 @@ func (c *Carrier) Close() error {
 	var errs []error
 	for _, s := range c.ends {
 		if s != nil {
-			errs = append(errs, s.close())
+			errs = append(errs, s.Close())
 		}
 	}
 	return errors.Join(errs...)
@@ -111,14 +113,14 @@ func (c *Carrier) send(n int) error {
 	if len(c.frames) == 0 {
 		return nil
 	}
-	out := &c.ends[0].out
+	out := &c.ends[0].Out
 	for n > 0 {
-		now := min(n, len(out.headers))
+		now := min(n, len(out.Headers))
 		for i := range now {
-			out.set(i, c.frames[c.next%len(c.frames)])
+			out.Set(i, c.frames[c.next%len(c.frames)])
 			c.next++
 		}
-		if err := c.ends[0].write(now); err != nil {
+		if err := c.ends[0].Write(now); err != nil {
 			return err
 		}
 		c.Sent, n = c.Sent+uint64(now), n-now
@@ -130,16 +132,16 @@ func (c *Carrier) send(n int) error {
 func (c *Carrier) collect() error {
 	for i, s := range c.ends {
 		for {
-			n, err := s.read()
+			n, err := s.Read()
 			if err != nil {
 				return err
 			}
 			for f := range n {
-				if c.counts[i](s.received(f)) {
+				if c.counts[i](s.Received(f)) {
 					c.Delivered++
 				}
 			}
-			if n < len(s.in.headers) {
+			if n < len(s.Out.Headers) {
 				break
 			}
 		}

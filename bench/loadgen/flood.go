@@ -1,4 +1,4 @@
-package bench
+package loadgen
 
 import (
 	"bytes"
@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"damselfly/bench/mmsg"
 )
 
 // Flood is one guest that sends frames as fast as the machine can.
@@ -27,16 +29,16 @@ const floodBurst = 64
 
 // Run sends until stop closes and returns how many frames the kernel took.
 func (f Flood) Run(stop <-chan struct{}) (sent uint64, err error) {
-	var s *socket
+	var s *mmsg.Socket
 	if err := f.Within(func() (err error) {
-		s, err = openSocket(f.Interface, floodBurst)
+		s, err = mmsg.Open(f.Interface, floodBurst)
 		return err
 	}); err != nil {
 		return 0, err
 	}
-	defer s.close()
+	defer s.Close()
 	for i := range floodBurst {
-		s.out.set(i, bytes.Clone(f.Frame))
+		s.Out.Set(i, bytes.Clone(f.Frame))
 	}
 	for began := time.Now(); ; {
 		select {
@@ -48,12 +50,12 @@ func (f Flood) Run(stop <-chan struct{}) (sent uint64, err error) {
 			time.Sleep(ahead)
 			continue
 		}
-		for i := range s.out.frames {
+		for i := range s.Out.Frames {
 			if f.Vary != nil {
-				f.Vary(s.out.frames[i])
+				f.Vary(s.Out.Frames[i])
 			}
 		}
-		n, err := mmsg(unix.SYS_SENDMMSG, s.fd, s.out.headers)
+		n, err := mmsg.Send(s.FD, s.Out.Headers)
 		switch {
 		case err == nil:
 			sent += uint64(n)
