@@ -21,45 +21,50 @@ func newBares(tb testing.TB) (t *theater, cases []answered) {
 	l := lab.Start(tb)
 	t = &theater{Stage: &stage.Stage{Lab: l}, switchPID: l.VswitchdPID()}
 	for _, kind := range bareKinds {
-		bridge, device := "br-"+kind, "p-"+kind
-		must := func(err error) {
-			tb.Helper()
-			if err != nil {
-				tb.Fatalf("%s: %v", kind, err)
-			}
-		}
-		must(l.AddBridge(bridge, "fail_mode=secure"))
-		r := responder{site: t.addGuests(tb, bridge, kind)}
-		r.site.Answerer = BareMAC
-		flows := []string{BareFlow}
-		switch kind {
-		case barePacketIn:
-			r.pid = t.startBare(tb, kind+" "+l.Mgmt(bridge))
-		case bareTap:
-			r.pid = t.startBare(tb, kind+" "+device)
-		case bareSocket:
-			peer := device + "-in"
-			out, err := l.Command("ip", "link", "add", device, "type", "veth", "peer", "name", peer).CombinedOutput()
-			if err != nil {
-				tb.Fatalf("%s: %v: %s", kind, err, out)
-			}
-			must(l.Within(func() error { return bareUp(device) }))
-			r.pid = t.startBare(tb, kind+" "+peer)
-		}
-		if kind != barePacketIn {
-			_, err := l.Vsctl("add-port", bridge, device)
-			must(err)
-			port, err := l.OFPort(device)
-			must(err)
-			flows = BarePuntFlows(port)
-		}
-		for _, flow := range flows {
-			_, err := l.Ofctl("add-flow", bridge, flow)
-			must(err)
-		}
-		cases = append(cases, answered{r, loadgen.NS, "transport=" + kind})
+		cases = append(cases, answered{t.addBare(tb, "br-"+kind, kind), loadgen.NS, "transport=" + kind})
 	}
 	return t, cases
+}
+
+// addBare makes a bridge with guests and a bare responder of a kind.
+func (t *theater) addBare(tb testing.TB, bridge, kind string) responder {
+	tb.Helper()
+	must := func(err error) {
+		tb.Helper()
+		if err != nil {
+			tb.Fatalf("%s: %v", kind, err)
+		}
+	}
+	must(t.AddBridge(bridge, "fail_mode=secure"))
+	device, flows := "p-"+kind, []string{BareFlow}
+	r := responder{site: t.addGuests(tb, bridge, kind)}
+	r.site.Answerer = BareMAC
+	switch kind {
+	case barePacketIn:
+		r.pid = t.startBare(tb, kind+" "+t.Mgmt(bridge))
+	case bareTap:
+		r.pid = t.startBare(tb, kind+" "+device)
+	case bareSocket:
+		peer := device + "-in"
+		out, err := t.Command("ip", "link", "add", device, "type", "veth", "peer", "name", peer).CombinedOutput()
+		if err != nil {
+			tb.Fatalf("%s: %v: %s", kind, err, out)
+		}
+		must(t.Within(func() error { return bareUp(device) }))
+		r.pid = t.startBare(tb, kind+" "+peer)
+	}
+	if kind != barePacketIn {
+		_, err := t.Vsctl("add-port", bridge, device)
+		must(err)
+		port, err := t.OFPort(device)
+		must(err)
+		flows = BarePuntFlows(port)
+	}
+	for _, flow := range flows {
+		_, err := t.Ofctl("add-flow", bridge, flow)
+		must(err)
+	}
+	return r
 }
 
 // TestBareNoLoss holds that each bare responder answers all that it is asked, or

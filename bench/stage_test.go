@@ -104,6 +104,12 @@ func guestAddress(g, n int) netip.Addr {
 	return netip.AddrFrom16(a)
 }
 
+// The transports, in the configuration's words.
+const (
+	byPacketIn = "packet-in"
+	byPort     = "port"
+)
+
 // theater is a lab with two bridges under one ovs-vswitchd, as many guests on
 // each: Damselfly serves one, the bare responder the other.
 type theater struct {
@@ -120,7 +126,7 @@ type responder struct {
 	site loadgen.Site
 }
 
-func newTheater(tb testing.TB, ndExt bool) *theater {
+func newTheater(tb testing.TB, ndExt bool, transport string) *theater {
 	tb.Helper()
 	must := func(err error) {
 		tb.Helper()
@@ -131,12 +137,11 @@ func newTheater(tb testing.TB, ndExt bool) *theater {
 	l := lab.Start(tb)
 	s, err := stage.New(l, program)
 	must(err)
+	s.Punt = transport
 	must(l.SetNDExt(ndExt))
-	must(l.AddBridge(bareBridge, "fail_mode=secure"))
 	t := &theater{Stage: s}
 	t.damselfly.site = t.addGuests(tb, stage.Bridge, "vm")
-	t.bare.site = t.addGuests(tb, bareBridge, "bare")
-	t.bare.site.Answerer = BareMAC
+	t.bare = t.addBare(tb, bareBridge, map[string]string{byPacketIn: barePacketIn, byPort: bareTap}[transport])
 	must(s.Configure(topologyText()))
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -144,9 +149,6 @@ func newTheater(tb testing.TB, ndExt bool) *theater {
 	must(err)
 	t.damselfly.pid = t.daemon.PID()
 	t.switchPID = l.VswitchdPID()
-	_, err = l.Ofctl("add-flow", bareBridge, BareFlow)
-	must(err)
-	t.bare.pid = t.startBare(tb, barePacketIn+" "+t.Mgmt(bareBridge))
 	return t
 }
 

@@ -63,6 +63,16 @@ type DecTTL struct{}
 // Move copies one whole field into another of the same size.
 type Move struct{ Src, Dst Field }
 
+// MoveBits copies Bits bits of a field, from bit SrcBit on, to another from its
+// bit DstBit on; bits count from the least significant one.
+type MoveBits struct {
+	Src    Field
+	SrcBit uint8
+	Dst    Field
+	DstBit uint8
+	Bits   uint8
+}
+
 // LongerThan writes to bit Bit of register Reg whether the frame is longer than
 // Octets, Ethernet header included (Nicira's check_pkt_larger action).
 type LongerThan struct {
@@ -104,6 +114,7 @@ func (Punt) action()         {}
 func (SetField) action()     {}
 func (DecTTL) action()       {}
 func (Move) action()         {}
+func (MoveBits) action()     {}
 func (LongerThan) action()   {}
 func (Track) action()        {}
 func (Untrack) action()      {}
@@ -164,6 +175,14 @@ func (a Move) String() string {
 }
 
 // String implements Action.
+func (a MoveBits) String() string {
+	bits := func(f Field, first uint8) string {
+		return fmt.Sprintf("%s[%d..%d]", strings.TrimSuffix(nxmName(f), "[]"), first, first+a.Bits-1)
+	}
+	return fmt.Sprintf("move:%s->%s", bits(a.Src, a.SrcBit), bits(a.Dst, a.DstBit))
+}
+
+// String implements Action.
 func (a LongerThan) String() string {
 	return fmt.Sprintf("check_pkt_larger(%d)->%s[%d]", a.Octets, strings.ToUpper("nxm_nx_"+a.Reg.String()), a.Bit)
 }
@@ -211,6 +230,8 @@ func nxmName(f Field) string {
 		return "NXM_OF_ETH_DST[]"
 	case EthSrc:
 		return "NXM_OF_ETH_SRC[]"
+	case VLANTCI:
+		return "NXM_OF_VLAN_TCI[]"
 	case IPTTL:
 		return "NXM_NX_IP_TTL[]"
 	case TCPSrc, TCPDst, UDPSrc, UDPDst:

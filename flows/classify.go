@@ -4,6 +4,7 @@ import "damselfly/internal/topology"
 
 // Priorities of the classify table, counted from ClassifyLow.
 const (
+	classifySent   = ClassifyLow + 300
 	classifyTagged = ClassifyLow + 200
 	classifyPort   = ClassifyLow + 100
 )

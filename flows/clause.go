@@ -76,4 +76,5 @@ var clauses = [roles]Clause{
 	RoleDropUplink:         {"is dropped: what routers say of their link does not pass an uplink", "RFC 6105 section 1"},
 	RoleDropInverse:        {"is dropped: Inverse Neighbor Discovery is not answered here, or the port's limit lets none of it pass; guests' own answers never are carried on", "RFC 3122 section 5"},
 	RoleDropDHCPv4Server:   {Text: "is dropped: only a DHCPv4 server sends from port 67 or to port 68, and no secured guest is one"},
+	RoleDropPuntPort:       {Text: "is dropped: it came from the punt port and is no reply of Damselfly's"},
 }

@@ -17,6 +17,9 @@ type Env struct {
 	// when Damselfly dies. 0 means there is none: punts then go nowhere while
 	// Damselfly is away.
 	PulsePort uint32
+	// PuntPort says that frames are handed over and taken back by the pulse port
+	// where they can be; it needs one.
+	PuntPort bool
 	// FirstGroup and FirstMeter begin the ranges of ids that are Damselfly's.
 	FirstGroup, FirstMeter uint32
 }
@@ -166,6 +169,7 @@ func (c *Compiler) port(from portSource) *Piece {
 		return b.Piece
 	}
 	b.portClassifyFlows(p, from.router)
+	b.portSentFlows(p)
 	b.portSourceFlows(p)
 	b.portGateFlows(p, from.inverse)
 	b.portNDFlows(p)
@@ -212,6 +216,7 @@ func (b *builder) baseFlows() {
 	b.baseDHCPv6Flows()
 	b.baseRouteFlows()
 	b.puntFlows()
+	b.puntPortFlows()
 	b.baseFilterFlows()
 	b.baseSwitchFlows()
 	b.baseDroppedFlows()

@@ -165,6 +165,8 @@ const (
 	RoleDropDHCPv4Server
 	// RoleDropInverse ends Inverse Neighbor Discovery where it is not answered, and guests' own answers to it.
 	RoleDropInverse
+	// RoleDropPuntPort ends what came from the punt port and is no reply of Damselfly's.
+	RoleDropPuntPort
 	roles
 )
 
@@ -180,7 +182,7 @@ var roleNames = [roles]string{
 	"track", "remote", "rule", "verdict", "reject", "drop-state", "drop-denied", "drop-unsorted",
 	"trouble", "drop-reverse-path", "drop-blackhole", "drop-unreachable", "drop-too-big", "drop-local",
 	"neighbor", "drop-unresolved", "drop-uplink",
-	"drop-dhcpv4-server", "drop-inverse",
+	"drop-dhcpv4-server", "drop-inverse", "drop-punt-port",
 }
 
 // String returns the role's name as metrics and plans write it.

@@ -16,6 +16,8 @@ type Field uint8
 // this order is what Open vSwitch accepts.
 const (
 	InPort Field = iota
+	// InPort16 is InPort as an action may write it: the low 16 bits.
+	InPort16
 	Metadata
 	Reg0
 	Reg1
@@ -37,6 +39,7 @@ const (
 	EthSrc
 	EthType
 	VLANVID
+	VLANTCI
 	CTState
 	CTMark
 	CTProto
@@ -84,6 +87,7 @@ type FieldInfo struct {
 
 var fieldInfo = [Fields]FieldInfo{
 	InPort:        {"in_port", 0x80000004, 4},
+	InPort16:      {"in_port", 0x00000002, 2},
 	Metadata:      {"metadata", 0x80000408, 8},
 	Reg0:          {"reg0", 0x00010004, 4},
 	Reg1:          {"reg1", 0x00010204, 4},
@@ -110,6 +114,7 @@ var fieldInfo = [Fields]FieldInfo{
 	EthSrc:        {"dl_src", 0x80000806, 6},
 	EthType:       {"dl_type", 0x80000a02, 2},
 	VLANVID:       {"vlan_vid", 0x80000c02, 2},
+	VLANTCI:       {"vlan_tci", 0x00000802, 2},
 	ARPOp:         {"arp_op", 0x80002a02, 2},
 	ARPSPA:        {"arp_spa", 0x80002c04, 4},
 	ARPTPA:        {"arp_tpa", 0x80002e04, 4},
@@ -208,6 +213,11 @@ func (v Value) Uint(n int) (u uint64) {
 	return u
 }
 
+// firstReserved16 is the first port number with a meaning of its own among those
+// of 16 bits; the low half is that of the number of 32 bits (OpenFlow 1.1 section
+// 4.5, nicira-ext.h).
+const firstReserved16 = 0xff00
+
 // text renders v as a value of field f in ovs-ofctl's manner.
 func (f Field) text(v Value) string {
 	switch f {
@@ -222,6 +232,12 @@ func (f Field) text(v Value) string {
 		return fmt.Sprint(v.Uint(fieldInfo[f].Size))
 	case InPort:
 		return portText(uint32(v.Uint(4)))
+	case InPort16:
+		port := uint32(v.Uint(2))
+		if port >= firstReserved16 {
+			port |= 0xffff0000
+		}
+		return portText(port)
 	default:
 		return hex(v.Uint(fieldInfo[f].Size))
 	}

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,11 +36,11 @@ func golden(t *testing.T, path, got string) {
 // TestGolden keeps what a switch is given for each small topology in a file.
 func TestGolden(t *testing.T) {
 	each(t, func(t *testing.T, s *topology.Snapshot, env Env) {
-		if t.Name() != "TestGolden/router-ndext" && t.Name() != "TestGolden/router-pulse" &&
-			!strings.HasSuffix(t.Name(), "-ndext-pulse") && !strings.HasSuffix(t.Name(), "-plain") {
-			return // the two ends show what env changes; one topology has all four
-		}
 		name := strings.TrimPrefix(t.Name(), "TestGolden/")
+		if !slices.Contains([]string{"router-ndext", "router-pulse", "router-port", "trunk-port"}, name) &&
+			!strings.HasSuffix(name, "-ndext-pulse") && !strings.HasSuffix(name, "-plain") {
+			return // the two ends show what env changes; one topology has all five
+		}
 		golden(t, filepath.Join("..", "fixtures", "flows", name+".txt"), Compile(s, env).String())
 	})
 }

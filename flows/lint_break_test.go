@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"damselfly/internal/punt"
 	"damselfly/internal/wire"
 )
 
@@ -262,13 +263,59 @@ func TestLintsObject(t *testing.T) {
 		{"a reject at once", "rejects", func(t *testing.T, c *compilation) {
 			c.pick(t, TableIngressVerdict, RoleReject).Actions = []Action{Resubmit{TableReject}}
 		}},
+		{"another port's frames to the punt port", "punt-port", func(t *testing.T, c *compilation) {
+			f := c.pick(t, TableOutput, RoleOutput)
+			f.Actions = []Action{Output{c.env.PulsePort}}
+		}},
+		{"a class that has to be told", "punt-port", func(_ *testing.T, c *compilation) {
+			for i := range c.flows {
+				if f := &c.flows[i]; f.Table == TablePunt && f.Priority == puntByTag {
+					f.Match = Match{}.With(regClass, U32(uint32(punt.Error)))
+				}
+			}
+		}},
+		{"a tag without the high bits", "punt-port", func(_ *testing.T, c *compilation) {
+			for i := range c.flows {
+				if f := &c.flows[i]; f.Table == TablePunt && f.Priority == puntByTag {
+					f.Actions = slices.Delete(slices.Clone(f.Actions), 2, 3)
+				}
+			}
+		}},
+		{"keys without a tag by the port", "punt-port", func(_ *testing.T, c *compilation) {
+			c.drop(func(f *Flow) bool { return f.Table == TablePunt && f.Priority == puntNoTag })
+		}},
+		{"a tag of a VLAN taken for a reply", "punt-port", func(_ *testing.T, c *compilation) {
+			for i := range c.flows {
+				if f := &c.flows[i]; c.fromPuntPort(f) && len(f.Actions) > 0 {
+					f.Actions = []Action{Resubmit{TableOutput}}
+				}
+			}
+		}},
+		{"sent as another port", "punt-port", func(_ *testing.T, c *compilation) {
+			for i := range c.flows {
+				if f := &c.flows[i]; f.Table == TableSent && f.Priority == sentThrough {
+					f.Match = Match{}.With(regOut, U32(sentThroughBit|77))
+				}
+			}
+		}},
+		{"an unmetered punt by the port", "metered-punt", func(_ *testing.T, c *compilation) {
+			c.env = envs["port"]
+			for _, f := range compilationOf(c.snapshot, c.env).flows {
+				f.Actions = unmetered(f.Actions)
+				c.flows = append(c.flows, f)
+			}
+		}},
 	}
 	covered := map[string]bool{}
 	for _, tt := range tests {
 		covered[tt.lint] = true
 		t.Run(tt.lint+"/"+tt.name, func(t *testing.T) {
 			t.Parallel()
-			c := compilationOf(buildDHCPv6(), envs["ndext-pulse"])
+			env := "ndext-pulse"
+			if tt.lint == "punt-port" {
+				env = "port"
+			}
+			c := compilationOf(buildDHCPv6(), envs[env])
 			tt.mutate(t, c)
 			if len(lints[tt.lint](c)) == 0 {
 				t.Errorf("lint %s sees nothing wrong", tt.lint)

@@ -22,6 +22,9 @@ func lintSourceFirst(c *compilation) (faults []string) {
 	}
 	for _, f := range c.flows {
 		allowed, checked := next[f.Table]
+		if c.fromPuntPort(&f) {
+			continue // Damselfly's own, as lintPuntPort holds
+		}
 		if !checked {
 			for _, a := range f.Actions {
 				if r, ok := a.(Resubmit); ok && r.Table < TableServices {

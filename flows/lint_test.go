@@ -64,6 +64,7 @@ var lints = map[string]func(*compilation) []string{
 	"dropped":        lintDropped,
 	"tags":           lintTags,
 	"whole-punt":     lintWholePunt,
+	"punt-port":      lintPuntPort,
 	"metered-punt":   func(c *compilation) []string { return c.walk().punts },
 	"recirculated":   func(c *compilation) []string { return c.walk().early },
 	"proven-rewrite": func(c *compilation) []string { return c.walk().unproven },
@@ -193,7 +194,7 @@ func lintCookies(c *compilation) (faults []string) {
 func lintClassify(c *compilation) (faults []string) {
 	tagged, other := uint16(0), uint16(0)
 	for _, f := range c.flows {
-		if f.Table != TableClassify {
+		if f.Table != TableClassify || c.fromPuntPort(&f) {
 			continue
 		}
 		in, perPort := f.Match.Get(InPort)

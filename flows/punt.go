@@ -25,8 +25,12 @@ func (b *builder) puntFlows() {
 	}
 	b.groups = append(b.groups, g)
 	for lane := range uint32(punt.Lanes) {
-		b.add(TablePunt, 100, RolePunt, Match{}.WithMask(regPort, U32(lane), U32(punt.LaneMask)),
-			Punt{ID: uint16(punt.ControllerID + lane), Userdata: string([]byte{punt.Version})})
+		b.add(TablePunt, puntByKey, RolePunt, Match{}.WithMask(regPort, U32(lane), U32(punt.LaneMask)), toLane(lane))
 	}
 	b.add(TablePunt, 0, RoleDropDefault, nil)
+}
+
+// toLane hands a frame to one of the connections.
+func toLane(lane uint32) Punt {
+	return Punt{ID: uint16(punt.ControllerID + lane), Userdata: string([]byte{punt.Version})}
 }

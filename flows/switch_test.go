@@ -102,6 +102,12 @@ func (s *fakeSwitch) actions(actions []Action, p *packet) {
 			for i := range v {
 				v[i] = v[i]&^a.Mask[i] | a.Value[i]&a.Mask[i]
 			}
+			switch a.Field {
+			case InPort16:
+				p.fields[InPort] = U32(uint32(a.Value.Uint(2)))
+			case VLANVID:
+				p.fields[VLANTCI] = a.Value
+			}
 		case DecTTL:
 			ttl := &p.fields[IPTTL][0]
 			if *ttl <= 1 {
@@ -110,11 +116,13 @@ func (s *fakeSwitch) actions(actions []Action, p *packet) {
 			}
 			*ttl--
 		case PushVLAN:
-			p.fields[VLANVID] = U16(vlanPresent)
+			p.fields[VLANVID], p.fields[VLANTCI] = U16(vlanPresent), U16(vlanPresent)
 		case PopVLAN:
-			p.fields[VLANVID] = Value{}
+			p.fields[VLANVID], p.fields[VLANTCI] = Value{}, Value{}
 		case Move:
 			p.fields[a.Dst] = p.fields[a.Src]
+		case MoveBits:
+			s.moveBits(a, p)
 		case LongerThan:
 			reg := uint32(p.fields[a.Reg].Uint(4)) &^ (1 << a.Bit)
 			if p.octets > a.Octets {
@@ -129,6 +137,22 @@ func (s *fakeSwitch) actions(actions []Action, p *packet) {
 			}
 		case ThroughMeter:
 		}
+	}
+}
+
+// moveBits copies bits; what of a tag it writes is also in the tag's other field.
+func (s *fakeSwitch) moveBits(a MoveBits, p *packet) {
+	from, to := a.Src.Info().Size, a.Dst.Info().Size
+	mask := uint64(1)<<a.Bits - 1
+	v := p.fields[a.Src].Uint(from) >> a.SrcBit & mask
+	v = p.fields[a.Dst].Uint(to)&^(mask<<a.DstBit) | v<<a.DstBit
+	if to == 2 {
+		p.fields[a.Dst] = U16(uint16(v))
+	} else {
+		p.fields[a.Dst] = U32(uint32(v))
+	}
+	if a.Dst == VLANTCI {
+		p.fields[VLANVID] = U16(vlanPresent | uint16(v)&0xfff)
 	}
 }
 
@@ -149,9 +173,17 @@ func (s *fakeSwitch) group(g *Group, p packet) {
 // output leaves out the port the frame came in by, as Open vSwitch does.
 func (s *fakeSwitch) output(port uint32, p *packet) {
 	in := uint32(p.fields[InPort].Uint(4))
-	switch port {
-	case in:
+	// The punt port of every env; a tag is a guest's only where it came in with it.
+	key := p.fields[regPort].Uint(4)
+	switch {
+	case port == in:
 		return
+	case port == envs["port"].PulsePort:
+		s.note("punt %s lane %d", punt.Class(p.fields[regClass].Uint(4)), key&punt.LaneMask)
+		s.left = append(s.left, *p)
+		return
+	}
+	switch port {
 	case ToInPort:
 		s.note("answer")
 	default:

@@ -16,6 +16,8 @@ const (
 	TableLearn = 14
 	// TableSpoofed ends what a secured port may not send, for each port by itself.
 	TableSpoofed = 15
+	// TableSent sends on what Damselfly sent by the punt port.
+	TableSent = 16
 	// TableServices takes out what Damselfly or its flows answer.
 	TableServices = 20
 	// TableNDOptions marks link-layer options of the sender's own and the
@@ -96,7 +98,7 @@ const (
 // tableNames names each table we own, for plans and documents.
 var tableNames = map[uint8]string{
 	TableClassify: "classify", TableGuard: "guard", TableSource: "source", TableServices: "services",
-	TableSourceAddress: "source-address", TableLearn: "learn", TableSpoofed: "spoofed",
+	TableSourceAddress: "source-address", TableLearn: "learn", TableSpoofed: "spoofed", TableSent: "sent",
 	TableNDOptions: "nd-options", TableNDFlags: "nd-flags", TableNDTarget: "nd-target", TableNDReply: "nd-reply", TableEcho: "echo",
 	TableEchoReply: "echo-reply", TableDHCPv6: "dhcpv6", TablePunt: "punt", TableAway: "away", TableSwitch: "switch",
 	TableEgress: "egress", TableEgressState: "egress-state", TableEgressGroups: "egress-groups", TableEgressRemote: "egress-remote", TableEgressRules: "egress-rules",

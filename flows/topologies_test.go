@@ -15,6 +15,7 @@ var envs = map[string]Env{
 	"ndext-pulse": {NDExt: true, PulsePort: 99, FirstGroup: 0xdf000000},
 	"ndext":       {NDExt: true, FirstGroup: 0xdf000000},
 	"pulse":       {PulsePort: 99, FirstGroup: 0xdf000000},
+	"port":        {PulsePort: 99, PuntPort: true, FirstGroup: 0xdf000000},
 	"plain":       {FirstGroup: 0xdf000000},
 }
 

@@ -100,10 +100,16 @@ func lintTags(c *compilation) (faults []string) {
 			switch a.(type) {
 			case PushVLAN:
 				rest := f.Actions[i+1:]
+				if c.env.PuntPort && f.Table == TablePunt {
+					continue // lintPuntPort's
+				}
 				if len(rest) < 3 || rest[0].(SetField).Field != VLANVID || rest[2] != Action(PopVLAN{}) {
 					faults = append(faults, "does not take the tag off that it puts on: "+f.String())
 				}
 			case PopVLAN:
+				if c.fromPuntPort(&f) {
+					continue // lintPuntPort's
+				}
 				tag, ok := f.Match.Get(VLANVID)
 				if f.Table == TableClassify && !(i == 0 && ok && tag.Exact()) || f.Table != TableClassify && !slices.Contains(f.Actions[:i], Action(PushVLAN{})) {
 					faults = append(faults, "takes a tag off that need not be there: "+f.String())

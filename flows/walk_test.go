@@ -91,6 +91,10 @@ func (w *walker) run(where string, m Match, actions []Action, at way) {
 			if !at.metered {
 				w.punts = append(w.punts, "punts without a meter: "+where)
 			}
+		case Output:
+			if w.env.PuntPort && a.Port == w.env.PulsePort && !at.metered {
+				w.punts = append(w.punts, "punts by the port without a meter: "+where)
+			}
 		case SetField:
 			w.rewrite(where, m, a.Field, at)
 			if a == Load(ICMPv6Type, U8(wire.TypeNeighborAdvert)) {

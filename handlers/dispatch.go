@@ -209,7 +209,8 @@ func icmp(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	return stranger(p, reason.NotHandled)
 }
 
-// locate finds the frame's port and network, and tells f its VLAN. A frame may have been punted by
+// locate finds the frame's port and network, and tells f its VLAN and, where it
+// came by its key alone, its number in the switch. A frame may have been punted by
 // flows of an older snapshot, so what it names need not exist any more.
 func locate(s *topology.Snapshot, f *pipeline.Frame, p *packet.Packet) pipeline.Reason {
 	if s == nil {
@@ -217,7 +218,13 @@ func locate(s *topology.Snapshot, f *pipeline.Frame, p *packet.Packet) pipeline.
 	}
 	p.Frame = *f
 	p.Port = s.Port(f.Port)
-	if p.Port == nil || p.Port.Network == nil || f.InPort == 0 {
+	if p.Port == nil || p.Port.Network == nil {
+		return reason.UnknownPort
+	}
+	if f.InPort == 0 {
+		f.InPort, p.Frame.InPort = p.Port.OFPort, p.Port.OFPort
+	}
+	if f.InPort == 0 {
 		return reason.UnknownPort
 	}
 	f.VLAN, p.Frame.VLAN = p.Port.VLAN, p.Port.VLAN

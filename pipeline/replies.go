@@ -4,10 +4,11 @@ package pipeline
 type Reply struct {
 	// Data is the whole Ethernet frame.
 	Data []byte
-	// Out is the switch port the frame leaves by. Through the switch: if it is
-	// 0, the frame is switched within Network by its destination as if a guest
-	// had sent it from InPort, where the port with the key Port is, which it
-	// therefore never leaves by.
+	// Out is the switch port the frame leaves by, and Port the key of the port
+	// there, 0 where nobody said. Through the switch: if Out is 0, the frame is
+	// switched within Network by its destination as if a guest had sent it from
+	// InPort, where the port with the key Port is, which it therefore never leaves
+	// by.
 	Out     uint32
 	InPort  uint32
 	Port    uint16
@@ -42,7 +43,7 @@ func (r *Replies) Undo(n int) { r.list = r.list[:n] }
 
 // Back returns zeroed room for a reply of size octets out of the port f came in by.
 func (r *Replies) Back(f *Frame, size int) []byte {
-	return r.add(Reply{Out: f.InPort, VLAN: f.VLAN}, size)
+	return r.add(Reply{Out: f.InPort, Port: f.Port, VLAN: f.VLAN}, size)
 }
 
 // Onward returns zeroed room for a frame of size octets that goes on through the
@@ -62,6 +63,9 @@ func (r *Replies) Into(network uint16, size int) []byte {
 func (r *Replies) To(port uint32, vlan uint16, size int) []byte {
 	return r.add(Reply{Out: port, VLAN: vlan}, size)
 }
+
+// Pass adds a reply of another arena, whose octets stay there.
+func (r *Replies) Pass(reply Reply) { r.list = append(r.list, reply) }
 
 func (r *Replies) add(reply Reply, size int) []byte {
 	if len(r.buf)+size > cap(r.buf) {

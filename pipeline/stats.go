@@ -103,14 +103,13 @@ func (Latency) Bound(i int) time.Duration {
 	return time.Microsecond << i
 }
 
-// Latency returns the histogram of all lanes.
-func (s *Stats) Latency() (l Latency) {
-	for i := range s.shards {
-		for b := range l.Buckets {
-			l.Buckets[b] += s.shards[i].buckets[b].Load()
-		}
-		l.Sum += time.Duration(s.shards[i].nanos.Load())
+// Latency returns the histogram of a lane.
+func (s *Stats) Latency(lane int) (l Latency) {
+	from := &s.shards[lane]
+	for b := range l.Buckets {
+		l.Buckets[b] = from.buckets[b].Load()
 	}
+	l.Sum = time.Duration(from.nanos.Load())
 	return l
 }
 

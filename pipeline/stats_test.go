@@ -18,7 +18,7 @@ func TestLatencyBuckets(t *testing.T) {
 	} {
 		s := NewStats(2, classCount, int(reasonCount))
 		s.shard(1).latency(3, tt.took)
-		l := s.Latency()
+		l := s.Latency(1)
 		if l.Buckets[tt.want] != 3 || l.Sum != 3*tt.took {
 			t.Errorf("%v: %v, sum %v, want bucket %d", tt.took, l.Buckets, l.Sum, tt.want)
 		}
@@ -36,7 +36,7 @@ func TestLatencyIsMeasured(t *testing.T) {
 		at.advance(5 * time.Microsecond)
 	}})
 	w.serve(frames(1, 1, 4))
-	if l := w.c.Stats.Latency(); l.Buckets[3] != 4 || l.Sum != 20*time.Microsecond {
+	if l := w.c.Stats.Latency(0); l.Buckets[3] != 4 || l.Sum != 20*time.Microsecond {
 		t.Errorf("got %+v, want 4 frames of 5 us", l)
 	}
 }
@@ -66,7 +66,7 @@ func TestReadersBesideWriters(t *testing.T) {
 			for port := range uint16(ports) {
 				stats.PortCount(port, answered)
 			}
-			stats.Latency()
+			stats.Latency(0)
 			stats.Unsent()
 			select {
 			case <-done:

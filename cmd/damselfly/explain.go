@@ -13,6 +13,7 @@ import (
 	"damselfly/internal/config"
 	"damselfly/internal/explain"
 	"damselfly/internal/ovsdb"
+	"damselfly/internal/pulse"
 	"damselfly/internal/replay"
 	"damselfly/internal/topology"
 	"damselfly/internal/unixctl"
@@ -116,6 +117,8 @@ func (c *explainCmd) reach(ctx context.Context, cfg *config.Config, o *explain.O
 		return closeSwitch, err
 	}
 	o.Snapshot = would.Snapshot
+	in, _ := view.Interface(pulse.Name(view.BridgeName))
+	o.Env.PulsePort = in.OFPort
 	if !would.Running {
 		o.Notes = append(o.Notes, "no damselfly answers, so what it learned since it was started is not known")
 	}

@@ -22,10 +22,18 @@ import (
 	"damselfly/internal/openflow"
 	"damselfly/internal/ovsdb"
 	"damselfly/internal/punt"
+	"damselfly/internal/puntport"
 	"damselfly/internal/store"
 	"damselfly/internal/timers"
 	"damselfly/internal/topology"
 	"damselfly/pipeline"
+)
+
+// The lanes of the pipeline: one for each connection that takes punted frames, and
+// behind them the punt port's.
+const (
+	portLane = punt.Lanes
+	lanes    = punt.Lanes + 1
 )
 
 // Options are what `damselfly run` was told.
@@ -52,6 +60,8 @@ type Agent struct {
 	ids     bridge.IDs
 	stats   *pipeline.Stats
 	lanes   []*openflow.Lane
+	port    *puntport.Lane
+	sink    pipeline.Sink // of all that is no lane's
 	memory  *timers.Memory
 	owner   *timers.Owner
 	moved   *timers.Announcer
@@ -100,9 +110,10 @@ func Run(ctx context.Context, o Options) error {
 	a := &Agent{
 		o: o, log: o.Log, config: cfg, started: cfg, ring: make(chan struct{}, 1), hup: make(chan os.Signal, 1),
 		ids:   bridge.IDs{FirstGroup: cfg.IDs.Groups, FirstMeter: cfg.IDs.Meters},
-		stats: pipeline.NewStats(punt.Lanes+1, int(punt.Classes), reason.Count),
-		drops: newDrops(),
+		stats: pipeline.NewStats(lanes+1, int(punt.Classes), reason.Count),
+		drops: newDrops(), port: puntport.NewLane(o.Log),
 	}
+	a.sink = a.port.NewSink(sink{a})
 	defer a.listenForHUP()()
 	if a.store, err = store.Open(cfg.State, a.log); err != nil {
 		return err
@@ -143,10 +154,10 @@ func (a *Agent) serve(ctx context.Context, view ovsdb.View) error {
 		return err
 	}
 	a.owner = timers.New(timers.Config{
-		Sink: sink{a}, Said: a.said, Log: a.log,
+		Sink: a.sink, Said: a.said, Log: a.log,
 		Compose: ra.Multicast,
 	})
-	a.moved = timers.NewAnnouncer(timers.AnnouncerConfig{Sink: sink{a}, Compose: nd.Announce, Log: a.log})
+	a.moved = timers.NewAnnouncer(timers.AnnouncerConfig{Sink: a.sink, Compose: nd.Announce, Log: a.log})
 	a.tracked, a.rules = newConnections(a, view.RunDir), newRuleLog(a)
 	if a.leases, err = a.openLeases(); err != nil {
 		return err
@@ -181,13 +192,14 @@ func (a *Agent) serve(ctx context.Context, view ovsdb.View) error {
 
 	a.log.Info("serving", "bridge", view.BridgeName, "config", a.o.Config)
 	err, lanesEnded := a.reconcileLoop(ctx, lanesDone)
-	a.state.closePulse(a.log)
+	a.state.lowerPulse(a.log)
 	stopLanes()
 	if !lanesEnded {
 		err = <-lanesDone
 	}
 	stopSlow() // the workers are at rest: what they handed over is answered
 	<-slowDone
+	a.state.closePulse(a.log) // the last replies have left by it
 	a.relay.close()
 	stopParts()
 	a.log.Info("stopped; flows stay and guests answer each other", "bridge", view.BridgeName)
@@ -249,20 +261,22 @@ func (a *Agent) runLanes(ctx context.Context) error {
 	for n, l := range a.lanes {
 		c.Lanes = append(c.Lanes, pipeline.Lane{Source: l, Sink: l, Handler: a.leases.handler(n)})
 	}
+	c.Lanes = append(c.Lanes, pipeline.Lane{Source: a.port, Sink: a.port.NewSink(sink{a}), Handler: a.leases.handler(portLane)})
 	return pipeline.Run(ctx, c)
 }
 
 // limit gives the pipeline a port's budget for a class.
 func (a *Agent) limit(port uint16, class uint8) pipeline.Limit {
 	// Flows of an earlier run may punt before there is a snapshot, or for a port
-	// that is gone: a few such frames, so that they are counted as what they are.
+	// that is gone, and what came by the punt port need not show its class: a few
+	// such frames, so that they are counted as what they are.
 	stray := pipeline.Limit{Rate: 10, Burst: 20}
 	snap := a.snapshot.Load()
 	if snap == nil {
 		return stray
 	}
 	p := snap.Port(port)
-	if p == nil || int(class) >= len(p.Limits) {
+	if p == nil || int(class) >= len(p.Limits) || punt.Class(class) == punt.None {
 		return stray
 	}
 	l := p.Limits[class]

@@ -13,7 +13,6 @@ import (
 	"damselfly/handlers/resolve"
 	codec "damselfly/internal/dhcpv6"
 	"damselfly/internal/lease"
-	"damselfly/internal/punt"
 	"damselfly/internal/slowlane"
 	"damselfly/internal/store"
 	"damselfly/internal/topology"
@@ -90,14 +89,14 @@ func (a *Agent) openLeases() (*leases, error) {
 	l.neighbors = a.newNeighbors(&l.told)
 	wake := make(chan struct{}, 1)
 	l.owner = &slowlane.Owner{
-		Wake: wake, Decide: l.decide, Tick: l.tick, Sink: sink{a}, Log: a.log, Pace: slowPace,
-		Count: func(port uint16, class uint8, r pipeline.Reason) { a.stats.Add(punt.Lanes, port, class, r) },
+		Wake: wake, Decide: l.decide, Tick: l.tick, Sink: a.sink, Log: a.log, Pace: slowPace,
+		Count: func(port uint16, class uint8, r pipeline.Reason) { a.stats.Add(lanes, port, class, r) },
 	}
 	_, _ = l.replay.next() // so that no client waits for the era; without one it is tried again
 	id := codec.DUID(book.DUID())
 	l.deciding = &dhcpv6.Server{ID: id, Reconfigures: true, NewKey: newKey, NextReplay: l.replay.next, Uplink: &a.relay}
 	l.decider = handlers.NewDecider(handlers.Services{DHCPv6: l.deciding, Learn: l.learned.lane, Resolve: l.neighbors.lane}, a.log)
-	for range punt.Lanes {
+	for range lanes {
 		ring := slowlane.NewRing(slowPlaces, slowShare, wake)
 		l.owner.Rings = append(l.owner.Rings, ring)
 		l.workers = append(l.workers, &dhcpv6.Server{

@@ -5,6 +5,7 @@
 //	connection.go the connection that changes and dumps go over
 //	reload.go     a changed configuration
 //	pulse.go      the port that tells the switch of our death
+//	puntport.go   whether frames come by that port, and its MTU
 //	reconcile.go  what is wanted and known -> snapshot -> bridge, whenever anything changed
 //	inputs.go     where the snapshot's inputs come from
 //	adopt.go      the first meeting with a bridge: lock and objections

@@ -32,7 +32,7 @@ var (
 	portDesc     = desc("port_frames_total", "Punted frames by port and by how they ended.", "port", "reason")
 	dropDesc     = desc("port_drops_total", "Frames of a port that were dropped, by Damselfly (its reasons) or by the switch (drop-* are roles of flows, limit-* classes over their limit).", "port", "reason")
 	unsentDesc   = desc("replies_unsent_total", "Replies that the bridge did not take.")
-	puntDesc     = desc("punt_seconds", "Time from the read of a punted frame to the write of its reply.")
+	puntDesc     = desc("punt_seconds", "Time from the read of a punted frame to the write of its reply.", "lane")
 	wantedDesc   = desc("flows_wanted", "Flows the configuration needs on the bridge.")
 	foundDesc    = desc("flows_installed", "Flows of Damselfly found on the bridge.")
 	resyncDesc   = desc("resyncs_total", "Times that the bridge was compared as a whole.")
@@ -41,7 +41,8 @@ var (
 	meterDesc    = desc("meter_dropped_total", "Frames of a port and class over its limit, dropped in the switch.", "port", "class")
 	raDesc       = desc("router_advertisements_total", "Unsolicited Router Advertisements.", "network", "kind")
 	movedDesc    = desc("neighbor_announcements_total", "Unsolicited Neighbor Advertisements of addresses that moved.")
-	laneDesc     = desc("lane_frames_total", "Frames by the connection they came in on.", "lane")
+	laneDesc     = desc("lane_frames_total", "Frames by the connection they came in on, or the punt port.", "lane")
+	strangeDesc  = desc("lane_strange_total", "Frames that came in by a lane and not by a flow of Damselfly's.", "lane")
 	messagesDesc = desc("dhcpv6_messages_total", "Messages of DHCPv6 clients that were well-formed.", "message")
 	statusesDesc = desc("dhcpv6_statuses_total", "Status codes told to DHCPv6 clients.", "status")
 	offloadDesc  = desc("dhcpv6_offloaded_total", "DHCPv6 messages whose checksum the sender left to its network card.")
@@ -77,8 +78,11 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	c.frames(counter, snap)
 	c.latency(out)
 	for i, l := range c.a.lanes {
-		counter(laneDesc, l.Stats().Frames, strconv.Itoa(i))
+		counter(laneDesc, l.Stats().Frames, laneName(i))
+		counter(strangeDesc, l.Stats().Strange, laneName(i))
 	}
+	counter(laneDesc, c.a.port.Stats().Frames, laneName(portLane))
+	counter(strangeDesc, c.a.port.Stats().Strange, laneName(portLane))
 	for _, n := range c.a.owner.Counts() {
 		counter(raDesc, n.Sent, n.Network, "periodic")
 		counter(raDesc, n.Final, n.Network, "final")
@@ -218,15 +222,25 @@ func (c collector) learned(counter func(*prometheus.Desc, uint64, ...string), ga
 }
 
 func (c collector) latency(out chan<- prometheus.Metric) {
-	l := c.a.stats.Latency()
-	buckets, total := map[float64]uint64{}, uint64(0)
-	for i, n := range l.Buckets {
-		total += n
-		if bound := l.Bound(i); bound > 0 {
-			buckets[bound.Seconds()] = total
+	for lane := range lanes {
+		l := c.a.stats.Latency(lane)
+		buckets, total := map[float64]uint64{}, uint64(0)
+		for i, n := range l.Buckets {
+			total += n
+			if bound := l.Bound(i); bound > 0 {
+				buckets[bound.Seconds()] = total
+			}
 		}
+		out <- prometheus.MustNewConstHistogram(puntDesc, total, l.Sum.Seconds(), buckets, laneName(lane))
 	}
-	out <- prometheus.MustNewConstHistogram(puntDesc, total, l.Sum.Seconds(), buckets)
+}
+
+// laneName names a lane of the pipeline in metrics.
+func laneName(n int) string {
+	if n == portLane {
+		return "port"
+	}
+	return strconv.Itoa(n)
 }
 
 // bridge reads what only the switch counts: the work of flows and meters.

@@ -79,7 +79,9 @@ func MakePlan(ctx context.Context, cfg *config.Config, view ovsdb.View, log *slo
 		p.Problems = append(p.Problems, problem.String())
 	}
 	in, _ := view.Interface(pulseName)
-	compiler := flows.NewCompiler(ids.Env(caps.NDExt, in.OFPort))
+	env := ids.Env(caps.NDExt, in.OFPort)
+	env.PuntPort = byPort(cfg.Punt, in)
+	compiler := flows.NewCompiler(env)
 	compiler.AdoptCounters(held.Ours)
 	want := compiler.Update(snap).Set()
 	d := flows.Diff(held.Ours, want)

@@ -1,15 +1,17 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 
+	"damselfly/internal/config"
 	"damselfly/internal/pulse"
 )
 
-// openPulse raises the pulse; without the right to it, punts simply have
-// nowhere to go while Damselfly is away.
-func (s *state) openPulse(name string) error {
+// openPulse raises the pulse and reads what comes by it.
+func (a *Agent) openPulse(name string) error {
+	s := &a.state
 	if s.pulse != nil {
 		return nil
 	}
@@ -18,7 +20,20 @@ func (s *state) openPulse(name string) error {
 		return fmt.Errorf("opening the pulse port %s: %w", name, err)
 	}
 	s.pulse = tap
+	a.port.Attach(tap)
 	return nil
+}
+
+// lowerPulse lets the carrier fall: from here on the switch serves alone, and what
+// it has handed over before is still answered.
+func (s *state) lowerPulse(log *slog.Logger) {
+	if s.pulse == nil {
+		return
+	}
+	if err := s.pulse.Lower(); err != nil {
+		log.Debug("the carrier of the pulse port falls only with its end", "error", err)
+		s.closePulse(log)
+	}
 }
 
 // closePulse lets the pulse fall: from here on the switch serves alone.
@@ -51,10 +66,32 @@ func (a *Agent) raisePulse(name string) error {
 				return nil
 			}
 		}
-		if err := a.state.openPulse(name); err != nil {
+		if err := a.tryPulse(name); err != nil {
 			return err
+		}
+		if a.state.noPulse != "" {
+			a.changed() // the switch must not wait for what does not come
+			return nil
 		}
 	}
 	a.note(func(s *Status) { s.Pulse = up })
+	return nil
+}
+
+// tryPulse opens the pulse port. Without the right to it frames come as
+// packet-ins, unless the configuration says otherwise, and have nowhere to go
+// while Damselfly is away.
+func (a *Agent) tryPulse(name string) error {
+	err := a.openPulse(name)
+	if err == nil {
+		a.state.noPulse = ""
+		a.state.once(a.log, "pulse", "")
+		return nil
+	}
+	if errors.Is(err, pulse.ErrHeld) || a.transport() == config.PuntPort {
+		return err
+	}
+	a.state.noPulse = err.Error()
+	a.state.once(a.log, "pulse", err.Error()+"; frames come as packet-ins, and guests cannot answer each other while Damselfly is away")
 	return nil
 }

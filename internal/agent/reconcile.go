@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -46,6 +45,8 @@ type state struct {
 	conn      *openflow.Conn
 	env       flows.Env
 	installer *bridge.Installer
+	// noPulse says why the pulse port cannot be opened, "" while it can.
+	noPulse string
 	// announced is the snapshot that the timers' owner was given last.
 	announced *topology.Snapshot
 	// problems are what the last build reported, each with its object.
@@ -238,10 +239,14 @@ func (a *Agent) install(ctx context.Context, view ovsdb.View, snap *topology.Sna
 		return err
 	}
 	began := time.Now()
+	if !a.state.env.PuntPort {
+		a.port.Use(false)
+	}
 	r, err := installer.Install(ctx, snap)
 	if err != nil {
 		return err
 	}
+	a.port.Use(a.state.env.PuntPort)
 	a.state.once(a.log, "bridge", "")
 	a.installed(r, installer.Wanted(), time.Since(began))
 	a.tracked.installed(snap)
@@ -252,7 +257,11 @@ func (a *Agent) install(ctx context.Context, view ovsdb.View, snap *topology.Sna
 		a.moved.Update(snap)
 		a.leases.lookAround(ctx, snap)
 	}
-	return a.raisePulse(pulseName)
+	if err := a.raisePulse(pulseName); err != nil {
+		return err
+	}
+	a.fitPort(view, pulseName)
+	return nil
 }
 
 // awaitRestore does all that is allowed while somebody restores flows: it puts
@@ -276,6 +285,9 @@ func (a *Agent) setUp(ctx context.Context, view ovsdb.View, pulseName string) er
 	if changes, err := view.Plan(s); err != nil {
 		return err
 	} else if len(changes) == 0 && ready {
+		if a.state.noPulse != "" {
+			return a.tryPulse(pulseName)
+		}
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, setUpTime)
@@ -293,12 +305,8 @@ func (a *Agent) setUp(ctx context.Context, view ovsdb.View, pulseName string) er
 		return nil
 	}
 	// Open vSwitch takes a port only for a device that is there.
-	if err := a.state.openPulse(pulseName); err != nil {
-		if errors.Is(err, pulse.ErrHeld) {
-			return err
-		}
-		a.state.once(a.log, "pulse", err.Error()+"; guests cannot answer each other while Damselfly is away")
-		return nil
+	if err := a.tryPulse(pulseName); err != nil || a.state.noPulse != "" {
+		return err
 	}
 	_, err := a.db.AddPort(ctx, pulseName, "", nil)
 	return err
@@ -308,7 +316,11 @@ func (a *Agent) setUp(ctx context.Context, view ovsdb.View, pulseName string) er
 // connection or what it can do is another.
 func (a *Agent) installerFor(ctx context.Context, conn *openflow.Conn, view ovsdb.View, pulseName string) (*bridge.Installer, error) {
 	in, _ := view.Interface(pulseName)
+	if a.state.noPulse != "" {
+		in.OFPort = 0
+	}
 	env := a.ids.Env(false, in.OFPort)
+	env.PuntPort = byPort(a.transport(), in)
 	if a.state.conn == conn {
 		env.NDExt = a.state.env.NDExt
 		if env == a.state.env {
@@ -348,7 +360,7 @@ func (a *Agent) installed(r bridge.Result, wanted int, took time.Duration) {
 	a.note(func(s *Status) {
 		s.FlowsWanted = wanted
 		s.BridgeError = strings.Join(refused, "\n")
-		s.NDExt = a.state.env.NDExt
+		s.NDExt, s.Punt = a.state.env.NDExt, transportName(a.state.env)
 		if r.Full {
 			s.Resyncs++
 			s.Conflicts = conflicts

@@ -84,7 +84,7 @@ func (a *Agent) returned(data []byte) {
 		a.log.Debug("an answer of an external DHCPv6 server went nowhere", "reason", why)
 		return
 	}
-	if err := (sink{a}).WriteReplies(r); err != nil {
+	if err := a.sink.WriteReplies(r); err != nil {
 		a.log.Debug("an answer of an external DHCPv6 server was not sent", "error", err)
 	}
 }

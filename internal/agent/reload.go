@@ -84,7 +84,6 @@ func fixedChanges(old, cfg *config.Config) (names []string) {
 		{"bridge", old.Bridge == cfg.Bridge},
 		{"state", old.State == cfg.State},
 		{"api", old.API == cfg.API},
-		{"punt", old.Punt == cfg.Punt},
 		{"ids", old.IDs == cfg.IDs},
 	} {
 		if !s.same {

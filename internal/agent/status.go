@@ -25,6 +25,8 @@ type Status struct {
 	Connected bool   `json:"connected"`
 	// NDExt says whether flows can answer Neighbor Solicitations here.
 	NDExt bool `json:"nd_ext"`
+	// Punt says how the switch hands frames over: port or packet-in.
+	Punt string `json:"punt,omitempty"`
 	// Pulse says whether guests would answer each other if Damselfly died now.
 	Pulse          bool   `json:"pulse"`
 	FlowsWanted    int    `json:"flows_wanted"`
@@ -167,8 +169,8 @@ func (s *Status) Print(w io.Writer) error {
 	if s.Connected {
 		state = "connected"
 	}
-	fmt.Fprintf(w, "bridge %s: %s, Open vSwitch %s, %d of %d flows, nd_ext %s, pulse %s\n",
-		s.Bridge, state, s.OVS, s.FlowsInstalled, s.FlowsWanted, onOff(s.NDExt), onOff(s.Pulse))
+	fmt.Fprintf(w, "bridge %s: %s, Open vSwitch %s, %d of %d flows, nd_ext %s, pulse %s, punt %s\n",
+		s.Bridge, state, s.OVS, s.FlowsInstalled, s.FlowsWanted, onOff(s.NDExt), onOff(s.Pulse), orDash(s.Punt))
 	for _, text := range []string{s.ConfigError, s.BridgeError, s.LeaseError, s.LearnError} {
 		if text != "" {
 			fmt.Fprintf(w, "error: %s\n", text)

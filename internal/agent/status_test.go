@@ -28,7 +28,7 @@ func TestStatusPrint(t *testing.T) {
 		due := time.Now().Add(90 * time.Second)
 		for name, s := range map[string]Status{
 			"status": {
-				Bridge: "br-dfly", OVS: "3.1.0", Connected: true, NDExt: true, Pulse: true, FlowsWanted: 120, FlowsInstalled: 120, Resyncs: 2,
+				Bridge: "br-dfly", OVS: "3.1.0", Connected: true, NDExt: true, Pulse: true, Punt: "port", FlowsWanted: 120, FlowsInstalled: 120, Resyncs: 2,
 				Networks: []NetworkStatus{
 					{Name: "blue", Key: 1, Prefixes: []netip.Prefix{netip.MustParsePrefix("fd00:b1::/64")}, Router: "fe80::1 (da:f1:00:00:00:01)", Advertisements: 3, NextAdvertisement: &due},
 					{Name: "red", Key: 2},

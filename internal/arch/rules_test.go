@@ -17,7 +17,7 @@ import (
 // other.
 var layers = [][]string{
 	{"internal/wire", "internal/punt", "pipeline", "internal/store", "internal/ovsdb", "internal/pulse", "internal/lab", "internal/relay6", "internal/unixctl", "internal/conntrack"},
-	{"internal/topology", "internal/capture", "internal/slowlane", "internal/dhcpv6"},
+	{"internal/topology", "internal/capture", "internal/puntport", "internal/slowlane", "internal/dhcpv6"},
 	{"internal/lease", "internal/binding", "internal/neighbor"},
 	{"flows", "handlers", "internal/config"},
 	{"internal/openflow", "internal/timers", "internal/replay", "fixtures"},

@@ -30,11 +30,13 @@ const (
 	PuntAuto Punt = iota
 	// PuntPacketIn takes OpenFlow packet-in messages.
 	PuntPacketIn
+	// PuntPort takes a port of the bridge that Damselfly owns.
+	PuntPort
 )
 
 // String is the transport as the configuration writes it.
 func (p Punt) String() string {
-	return [...]string{"auto", "packet-in"}[p]
+	return [...]string{"auto", "packet-in", "port"}[p]
 }
 
 // IDs are the first group and meter ids that may be used on the bridge; an

@@ -70,14 +70,7 @@ func (c *draft) once(r reader) reader {
 }
 
 func transport(to *Punt) reader {
-	return func(v value) {
-		if s, ok := textOf(v, "auto"); ok && s == "port" {
-			v.wrong("port is not built yet; write auto or packet-in")
-			return
-		} else if ok {
-			choice(to, []string{"auto", "packet-in"}, []Punt{PuntAuto, PuntPacketIn})(v)
-		}
-	}
+	return choice(to, []string{"auto", "port", "packet-in"}, []Punt{PuntAuto, PuntPort, PuntPacketIn})
 }
 
 // bounds are how much a port may have.

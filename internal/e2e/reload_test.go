@@ -75,7 +75,7 @@ func TestReload(t *testing.T) {
 func wrongFile(t *testing.T, s *stage.Stage, d *stage.Daemon, vm1 *lab.Guest) {
 	before, _ := statusOf(t, d)
 	configure(t, s, "networks: [{name: blue, subnets: [{prefix: \"fd00:b1::1/64\"}]}]\nrouters: [{name: r1, networks: [grey]}]\n")
-	place := filepath.Base(s.ConfigPath) + ":4:"
+	place := filepath.Base(s.ConfigPath) + ":5:"
 	waitLog(t, d, "the old one stays in force", place)
 	st, err := d.Status()
 	if err != nil || !strings.Contains(st.ConfigError, place) || !strings.Contains(st.ConfigError, "grey") {

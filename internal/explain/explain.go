@@ -13,7 +13,8 @@ import (
 // Options are what an Explainer goes by.
 type Options struct {
 	// Snapshot is what is served, Env what its flows depend on beside it. Whether
-	// the datapath has the ND extensions need not be known.
+	// the datapath has the ND extensions, and whether frames come by the pulse port,
+	// need not be known.
 	Snapshot *topology.Snapshot
 	Env      flows.Env
 	// Spec is the configuration behind it, and Places where its keys stand.
@@ -44,9 +45,10 @@ func New(o Options, frames []replay.Frame) (*Explainer, error) {
 		return nil, err
 	}
 	e := &Explainer{o: o, index: index{}, lines: lines{o.Spec, o.Places}, bench: bench}
-	for _, ndExt := range []bool{false, true} {
-		o.Env.NDExt = ndExt
-		pieces := flows.NewCompiler(o.Env).Update(o.Snapshot)
+	for n := range 4 {
+		env := o.Env
+		env.NDExt, env.PuntPort = n&1 != 0, n&2 != 0 && env.PulsePort != 0
+		pieces := flows.NewCompiler(env).Update(o.Snapshot)
 		e.index.add(pieces, o.Snapshot)
 		e.groups = pieces.Set().Groups
 	}
@@ -88,7 +90,7 @@ func (e *Explainer) Explain(ctx context.Context, p *topology.Port, frame replay.
 		x.note("port %s is not on the switch: this is what the code alone says", p.Name)
 	case e.o.Switch != nil:
 		var err error
-		if w, err = trace(ctx, e.o.Switch, e.o.Bridge, p, frame.Data, e.index, e.groups); err != nil {
+		if w, err = trace(ctx, p, frame.Data, e.index, &e.o, e.groups); err != nil {
 			x.note("the switch could not be asked, so this is what the code alone says: %v", err)
 		}
 	}

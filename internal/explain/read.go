@@ -69,6 +69,9 @@ type reader struct {
 	index  index
 	groups map[uint32]*flows.Group
 	octets int // of the frame
+	// puntPort is the switch's number of the port that frames are handed over by,
+	// 0 for none.
+	puntPort uint32
 
 	registers registers
 	scopes    []scope
@@ -215,16 +218,26 @@ func (r *reader) action(line string) {
 	case line == "LOCAL":
 		r.way.end(delivered, flows.Local)
 	case strings.HasPrefix(line, "controller("), strings.HasPrefix(line, "CONTROLLER"):
-		r.way.end(handed, 0)
-		at := &r.way.ends[len(r.way.ends)-1]
-		at.class, at.trouble = punt.Class(r.registers[classRegister]), punt.Trouble(r.registers[troubleRegister])
+		r.handed()
 	case strings.HasPrefix(line, "output:"):
-		if n, err := strconv.ParseUint(line[len("output:"):], 10, 32); err == nil {
+		n, err := strconv.ParseUint(line[len("output:"):], 10, 32)
+		switch {
+		case err != nil:
+		case r.puntPort != 0 && uint32(n) == r.puntPort:
+			r.handed()
+		default:
 			r.way.end(delivered, uint32(n))
 		}
 	default:
 		r.registers.set(line)
 	}
+}
+
+// handed ends the way in Damselfly's hands.
+func (r *reader) handed() {
+	r.way.end(handed, 0)
+	at := &r.way.ends[len(r.way.ends)-1]
+	at.class, at.trouble = punt.Class(r.registers[classRegister]), punt.Trouble(r.registers[troubleRegister])
 }
 
 // recirculates returns the table that the last group goes on in, if it is one

@@ -42,7 +42,8 @@ const mostTraces = 64
 //
 // A sub-port's frame comes in with its tag, which the first table takes off:
 // where a trace is taken up again, it is without.
-func trace(ctx context.Context, sw Switch, bridge string, p *topology.Port, frame []byte, x index, groups map[uint32]*flows.Group) (*way, error) {
+func trace(ctx context.Context, p *topology.Port, frame []byte, x index, o *Options, groups map[uint32]*flows.Group) (*way, error) {
+	sw, bridge := o.Switch, o.Bridge
 	in := "in_port=" + strconv.FormatUint(uint64(p.OFPort), 10)
 	if p.OFPort == flows.Local {
 		in = "in_port=LOCAL"
@@ -58,7 +59,7 @@ func trace(ctx context.Context, sw Switch, bridge string, p *topology.Port, fram
 		}
 	}
 	w := &way{}
-	r := &reader{way: w, index: x, groups: groups, octets: len(frame), registers: registers{}}
+	r := &reader{way: w, index: x, groups: groups, octets: len(frame), puntPort: o.Env.PulsePort, registers: registers{}}
 	text, err := sw.Call(ctx, "ofproto/trace", bridge, first)
 	if err != nil {
 		return nil, err

@@ -80,6 +80,12 @@ func appendAction(b []byte, a flows.Action) []byte {
 		b = pad(b, 6) // both offsets 0, padding
 		b = put32(put32(b, a.Src.Info().Header), a.Dst.Info().Header)
 		return closeAction(b, start)
+	case flows.MoveBits:
+		start := len(b)
+		b = put16(actionHeader(b, actCopyField, 0), uint16(a.Bits))
+		b = pad(put16(put16(b, uint16(a.SrcBit)), uint16(a.DstBit)), 2)
+		b = put32(put32(b, a.Src.Info().Header), a.Dst.Info().Header)
+		return closeAction(b, start)
 	case flows.LongerThan:
 		b = put16(niciraHeader(b, nxCheckLarger, 24), a.Octets)
 		b = put32(put16(b, uint16(a.Bit)), a.Reg.Info().Header)
@@ -195,10 +201,14 @@ func decodeSetField(body []byte) (flows.Action, error) {
 func decodeMove(body []byte) (flows.Action, error) {
 	src, ok := headers[get32(body[8:])]
 	dst, ok2 := headers[get32(body[12:])]
-	if !ok || !ok2 || get32(body[2:]) != 0 || int(get16(body)) != min(fieldBits(src), fieldBits(dst)) {
+	bits, from, to := get16(body), get16(body[2:]), get16(body[4:])
+	switch {
+	case !ok || !ok2 || int(from)+int(bits) > fieldBits(src) || int(to)+int(bits) > fieldBits(dst):
 		return nil, errors.New("openflow: a move of fields or bits that are not ours")
+	case from == 0 && to == 0 && int(bits) == min(fieldBits(src), fieldBits(dst)):
+		return flows.Move{Src: src, Dst: dst}, nil
 	}
-	return flows.Move{Src: src, Dst: dst}, nil
+	return flows.MoveBits{Src: src, SrcBit: uint8(from), Dst: dst, DstBit: uint8(to), Bits: uint8(bits)}, nil
 }
 
 func decodeNicira(subtype uint16, body []byte) (flows.Action, error) {

@@ -220,7 +220,7 @@ func TestForeignFlows(t *testing.T) {
 		{"table=3,priority=5,ipv6 actions=controller(pause,id=3)", true},
 		{"table=3,priority=6,tun_metadata0=1 actions=drop", false},
 		{"table=3,priority=7 actions=CONTROLLER:65535", true},
-		{"table=3,priority=8 actions=move:NXM_NX_REG0[0..15]->NXM_NX_REG1[16..31]", true},
+		{"table=3,priority=8 actions=move:NXM_NX_TUN_ID[0..15]->NXM_NX_REG1[16..31]", true},
 		{"table=3,priority=9 actions=learn(table=4,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[])", true},
 		{"table=3,priority=10,conj_id=4 actions=drop", false},
 		{"table=3,priority=11,icmp6 actions=dec_ttl,clone(output:3)", true},

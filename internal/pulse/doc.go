@@ -1,5 +1,5 @@
 // Package pulse makes the pulse port: a tap device whose carrier says whether
-// Damselfly is alive.
+// Damselfly is alive, and by which frames come and go.
 //
 // The device is persistent and stands on the bridge as an ordinary system
 // interface (Interface type ""; with type "tap" ovs-vswitchd would hold the
@@ -11,7 +11,14 @@
 // persistent would vanish with the process, and the switch would not take to
 // its successor.
 //
-// Nothing is meant to travel over it. IPv6 is off on the host's side, so the
-// host's kernel says nothing into the bridge, and what the bridge sends is
-// read, counted and thrown away.
+// What the switch sends to it is read here, and what is written here comes from it
+// into the bridge; what frames these are is their reader's and writer's affair. The
+// host has no part in it: IPv6 is off on its side, there is no ARP, and whatever
+// a process of the host sends by the device comes to the reader and not into the
+// bridge.
+//
+//	tap.go     Tap: opened, lowered, closed; Remove
+//	frames.go  Reader and Writer
+//	link.go    what is set by the device's name
+//	name.go    Name
 package pulse

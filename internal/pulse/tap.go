@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync/atomic"
+	"sync"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,11 +18,14 @@ const devicePath = "/dev/net/tun"
 // Damselfly serves the same bridge.
 var ErrHeld = errors.New("the pulse port is held by another process")
 
-// Tap is a pulse port that is open, and so has carrier.
+// Tap is a pulse port that is open, and so has carrier. What the switch sends to
+// it waits for a Reader, at most as much as the device's queue holds.
 type Tap struct {
-	file    *os.File
-	frames  atomic.Uint64
-	drained chan struct{} // closed when drain has returned
+	name  string
+	file  *os.File
+	conn  syscall.RawConn
+	over  chan struct{}
+	ended sync.Once
 }
 
 // Open opens the pulse port of that name in the current network namespace,
@@ -35,39 +40,49 @@ func Open(name string) (*Tap, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	t := &Tap{file: os.NewFile(uintptr(fd), devicePath), drained: make(chan struct{})}
-	go t.drain()
+	t := &Tap{name: name, file: os.NewFile(uintptr(fd), devicePath), over: make(chan struct{})}
+	if t.conn, err = t.file.SyscallConn(); err != nil {
+		t.file.Close()
+		return nil, fmt.Errorf("pulse port %s: %w", name, err)
+	}
 	return t, nil
 }
 
-// Done is closed once the pulse is over: by Close, or because somebody removed
-// the device. Opening it again then makes a new one.
-func (t *Tap) Done() <-chan struct{} { return t.drained }
+// Done is closed once the pulse is over: by Close, or because a Reader found that
+// somebody removed the device. Opening it again then makes a new one.
+func (t *Tap) Done() <-chan struct{} { return t.over }
 
-// Received counts the frames that the switch sent to the pulse port. It should
-// stay 0: a flow that sends there is wrong.
-func (t *Tap) Received() uint64 { return t.frames.Load() }
+// Lower lets the carrier fall while the Tap stays open: the switch serves alone
+// from here on, and what it had sent before can still be answered.
+func (t *Tap) Lower() error {
+	var wrong error
+	if err := t.conn.Control(func(fd uintptr) { wrong = unix.IoctlSetPointerInt(int(fd), unix.TUNSETCARRIER, 0) }); err != nil {
+		return err
+	}
+	return wrong
+}
 
-// Close lets the carrier fall and leaves the device in place. It returns when
-// nothing reads from it any more.
+// Linger ends Readers once nothing has come for d, with os.ErrDeadlineExceeded.
+func (t *Tap) Linger(d time.Duration) error { return t.file.SetReadDeadline(time.Now().Add(d)) }
+
+// SetMTU sets how long a packet the switch may send here, in octets without the
+// Ethernet header.
+func (t *Tap) SetMTU(octets int) error {
+	return linkIoctl(t.name, func(socket int, request *unix.Ifreq) error {
+		request.SetUint32(uint32(octets))
+		return unix.IoctlIfreq(socket, unix.SIOCSIFMTU, request)
+	})
+}
+
+// Close lets the carrier fall and leaves the device in place. Nothing reads from
+// it any more when it returns.
 func (t *Tap) Close() error {
 	err := t.file.Close()
-	<-t.drained
+	t.end()
 	return err
 }
 
-// drain keeps the device's queue empty until Close, or until somebody removes
-// the device. A frame longer than the buffer is cut, which is as good for counting.
-func (t *Tap) drain() {
-	defer close(t.drained)
-	var frame [64]byte
-	for {
-		if _, err := t.file.Read(frame[:]); err != nil {
-			return
-		}
-		t.frames.Add(1)
-	}
-}
+func (t *Tap) end() { t.ended.Do(func() { close(t.over) }) }
 
 // Remove removes the device that Open made. One that is not there is success.
 // ErrHeld: a process still has it open.
@@ -126,6 +141,11 @@ func attachError(name string, err error) error {
 func prepare(fd int, name string) error {
 	if err := unix.IoctlSetInt(fd, unix.TUNSETPERSIST, 1); err != nil {
 		return fmt.Errorf("keep pulse port %s: %w", name, err)
+	}
+	// Whoever had the device before may have offered to take checksums that are
+	// not made and packets that are not cut.
+	if err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, 0); err != nil {
+		return fmt.Errorf("turn offloads off on pulse port %s: %w", name, err)
 	}
 	path := "/proc/sys/net/ipv6/conf/" + name + "/disable_ipv6"
 	// A host without IPv6 has no such file, and nothing to turn off.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,8 @@ func hold(name string) int {
 		fmt.Printf("held=%v %v\n", held, err)
 		return 1
 	}
+	var received atomic.Uint64
+	go count(tap, &received)
 	fmt.Println("open", name)
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
@@ -55,12 +58,25 @@ func hold(name string) int {
 				fmt.Println(err)
 				return 1
 			}
+			go count(tap, &received)
 			fmt.Println("open", name)
 		default:
-			fmt.Println(tap.Received())
+			fmt.Println(received.Load())
 		}
 	}
 	return 0
+}
+
+// count reads what comes until the pulse is over.
+func count(tap *Tap, received *atomic.Uint64) {
+	batch := make([][]byte, 8)
+	for r := tap.NewReader(); ; {
+		n, err := r.Read(batch)
+		if err != nil {
+			return
+		}
+		received.Add(uint64(n))
+	}
 }
 
 // holder is such a process.

@@ -135,6 +135,54 @@ const ControllerID = 0xdf00
 // Lane returns the lane that frames of the port with this key use.
 func Lane(key uint16) int { return int(key) & LaneMask }
 
+// The tag of a frame at the punt port: the bits of a VLAN tag (IEEE 802.1Q section
+// 9.6) hold the key of a port, its low twelve in the VLAN identifier and the two
+// above them in the low bits of the priority. The highest bit of the priority says
+// that the frame is not for the port with that key but goes through the switch as
+// if it had come from there; the switch never sets it. VLAN identifiers 0 and 4095
+// are no VLAN's (section 9.6), so what comes from keys that would need them is
+// handed over by packet-ins.
+const (
+	// TagBits is the number of a key's bits in the VLAN identifier.
+	TagBits = 12
+	// TagMask selects these bits.
+	TagMask = 1<<TagBits - 1
+	// TagHigh is the lowest bit of the priority in a tag.
+	TagHigh = 13
+	// TagHighBits is the number of a key's bits there.
+	TagHighBits = 2
+	// TagThrough is the bit of a tag above the key.
+	TagThrough = 1 << 15
+)
+
+// Tag returns the tag of a port's frames, and whether the port has one.
+func Tag(key uint16) (tag uint16, ok bool) {
+	vid := key & TagMask
+	return vid | key>>TagBits<<TagHigh, vid != 0 && vid != TagMask && key <= MaxKey
+}
+
+// OfTag returns the key of the port that a tag stands for, 0 if there is none.
+func OfTag(tag uint16) (key uint16) {
+	key = tag&TagMask | tag>>TagHigh&(1<<TagHighBits-1)<<TagBits
+	if want, ok := Tag(key); !ok || want != tag {
+		return 0
+	}
+	return key
+}
+
+// ByPort reports whether frames of a class go by the punt port where there is
+// one: those that say by themselves what is to be done with them. Of the others
+// Damselfly has to be told more: why a packet could not be carried on (Error,
+// Unknown), which rule it is about (Log), that nobody is known to hold its source
+// (Source), which a packet of any kind may have.
+func (c Class) ByPort() bool {
+	switch c {
+	case NS, NA, RS, DHCPv6, Echo, Inverse:
+		return true
+	}
+	return false
+}
+
 // Version is the first octet of the userdata of every punting flow. A frame
 // with another version comes from flows of another layout and is not
 // interpreted.

@@ -32,6 +32,8 @@ type Stage struct {
 	Binary string
 	// ConfigPath is the configuration's file, in the lab's run directory.
 	ConfigPath string
+	// Punt is how frames are to come from the switch; "" leaves it to Damselfly.
+	Punt string
 }
 
 // api is where every Damselfly on a stage listens: each stage has a network
@@ -49,7 +51,11 @@ func New(l *lab.Lab, binary string) (*Stage, error) {
 // Configure writes the configuration: networks, routers and ports in YAML. The
 // rest is the stage's. A running Damselfly takes it over.
 func (s *Stage) Configure(topology string) error {
-	text := fmt.Sprintf("bridge: %s\nstate: %s\napi: %s\n%s", Bridge, filepath.Join(s.RunDir, "state"), api, topology)
+	text := fmt.Sprintf("bridge: %s\nstate: %s\napi: %s\n", Bridge, filepath.Join(s.RunDir, "state"), api)
+	if s.Punt != "" {
+		text += fmt.Sprintf("punt: %s\n", s.Punt)
+	}
+	text += topology
 	next := s.ConfigPath + ".next"
 	if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
 		return err

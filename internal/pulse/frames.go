@@ -1,0 +1,114 @@
+package pulse
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxFrame is room for the longest frame that a device with the highest MTU
+// carries: Ethernet header, tag and 65,535 octets.
+const MaxFrame = 14 + 4 + 65535
+
+// readerRoom is what one Read takes in at most, in octets; the last frame of a
+// batch must still find room for the longest.
+const readerRoom = 4 * MaxFrame
+
+// Reader reads frames, one system call each, which wait for none once there is
+// one. It is for one goroutine.
+type Reader struct {
+	t     *Tap
+	buf   []byte
+	batch [][]byte
+	n     int
+	wrong error
+	read  func(fd uintptr) bool
+}
+
+// NewReader returns a Reader of t.
+func (t *Tap) NewReader() *Reader {
+	r := &Reader{t: t, buf: make([]byte, readerRoom)}
+	r.read = r.take
+	return r
+}
+
+// Read waits until there is a frame and returns as many as there are, up to
+// len(batch), valid until the next call. An error other than os.ErrDeadlineExceeded
+// means that the pulse is over.
+func (r *Reader) Read(batch [][]byte) (int, error) {
+	r.batch, r.n, r.wrong = batch, 0, nil
+	err := r.t.conn.Read(r.read)
+	if r.n > 0 {
+		return r.n, nil
+	}
+	if err == nil {
+		err = r.wrong
+		r.t.end()
+	}
+	return 0, err
+}
+
+// take reads until there is nothing more; false means that there was nothing.
+func (r *Reader) take(fd uintptr) bool {
+	for used := 0; r.n < len(r.batch) && len(r.buf)-used >= MaxFrame; {
+		n, err := unix.Read(int(fd), r.buf[used:used+MaxFrame])
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			if !errors.Is(err, unix.EAGAIN) {
+				r.wrong = err
+				return true
+			}
+			return r.n > 0
+		}
+		r.batch[r.n] = r.buf[used : used+n : used+n]
+		r.n++
+		used += n
+	}
+	return true
+}
+
+// Writer writes frames, one system call each. It is for one goroutine.
+type Writer struct {
+	t      *Tap
+	frames [][]byte
+	failed int
+	wrong  error
+	write  func(fd uintptr) bool
+}
+
+// NewWriter returns a Writer to t.
+func (t *Tap) NewWriter() *Writer {
+	w := &Writer{t: t}
+	w.write = w.put
+	return w
+}
+
+// Write sends frames to the switch in their order. One that the device does not
+// take keeps the others from nothing; failed is how many there were and err why
+// the first was not taken.
+func (w *Writer) Write(frames [][]byte) (failed int, err error) {
+	w.frames, w.failed, w.wrong = frames, 0, nil
+	if err := w.t.conn.Write(w.write); err != nil {
+		return len(frames), err
+	}
+	return w.failed, w.wrong
+}
+
+// put never has the runtime wait: the device takes a frame at once or not at all.
+func (w *Writer) put(fd uintptr) bool {
+	for _, f := range w.frames {
+		_, err := unix.Write(int(fd), f)
+		for errors.Is(err, unix.EINTR) {
+			_, err = unix.Write(int(fd), f)
+		}
+		if err != nil {
+			w.failed++
+			if w.wrong == nil {
+				w.wrong = err
+			}
+		}
+	}
+	return true
+}
