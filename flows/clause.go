@@ -56,7 +56,7 @@ var clauses = [roles]Clause{
 	RoleSource:             {Text: "comes from a source of the port's own"},
 	RoleLearn:              {"comes from a source that nobody is known to hold", "RFC 6620 section 3.2.3"},
 	RoleDropSpoofed:        {"is dropped: its source is not the port's own", "RFC 6620 section 3.2.3"},
-	RoleDropMLDQuery:       {"is dropped: a guest that is no router may not ask for multicast listeners", "RFC 3810 section 5.1"},
+	RoleDropMLDQuery:       {"is dropped: a guest that is no router may not ask for multicast listeners, nor say that it routes multicast", "RFC 9777 section 5.1"},
 	RoleTrack:              {Text: "comes to the rules of a port, if it has any, and to its connection"},
 	RoleRemote:             {Text: "is told to the security groups of its remote address"},
 	RoleRule:               {Text: "matches a rule of a security group"},
@@ -75,6 +75,9 @@ var clauses = [roles]Clause{
 	RoleDropUnresolved:     {"is dropped: nobody is known yet to have the address that it goes to, and the port's limit of class unknown lets nobody be asked", "RFC 6583 section 4.2"},
 	RoleDropUplink:         {"is dropped: what routers say of their link does not pass an uplink", "RFC 6105 section 1"},
 	RoleDropInverse:        {"is dropped: Inverse Neighbor Discovery is not answered here, or the port's limit lets none of it pass; guests' own answers never are carried on", "RFC 3122 section 5"},
+	RoleListen:             {"goes to who listens to its multicast group", "RFC 4541 section 3"},
+	RoleDropMLDInvalid:     {"is dropped: no router may accept this Multicast Listener Discovery (hop limit 1, no fragment), or the port's limit lets none of it pass", "RFC 9777 section 5"},
+	RoleDropUnwanted:       {"is dropped: the port listens to its multicast group, but not to its source", "RFC 9777 section 7.2"},
 	RoleDropDHCPv4Server:   {Text: "is dropped: only a DHCPv4 server sends from port 67 or to port 68, and no secured guest is one"},
 	RoleDropPuntPort:       {Text: "is dropped: it came from the punt port and is no reply of Damselfly's"},
 }

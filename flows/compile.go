@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"cmp"
 	"slices"
 
 	"damselfly/internal/punt"
@@ -35,6 +36,7 @@ type Compiler struct {
 	env      Env
 	base     *Piece
 	networks map[uint16]compiled[*topology.Network]
+	listened map[uint16]compiled[listenedSource]
 	routers  map[uint32]compiledRouter
 	ports    map[uint16]compiled[portSource]
 	counted  map[uint16]Roles // by port
@@ -56,6 +58,12 @@ type portSource struct {
 	router uint32
 	// asks: the router has a network on which it asks for neighbours.
 	asks bool
+}
+
+// listenedSource is all that the piece of who listens on a network depends on.
+type listenedSource struct {
+	network   *topology.Network
+	listening *topology.Listening
 }
 
 // compiledRouter is a Piece and what it was made from.
@@ -116,8 +124,27 @@ func (c *Compiler) Update(s *topology.Snapshot) *Pieces {
 		}
 		ports[p.Key] = k
 	}
-	c.networks, c.ports, c.routers = networks, ports, c.updateRouters(s)
+	c.networks, c.ports, c.routers, c.listened = networks, ports, c.updateRouters(s), c.updateListened(s)
 	return c.pieces()
+}
+
+// updateListened compiles who listens on the networks where that changed.
+func (c *Compiler) updateListened(s *topology.Snapshot) map[uint16]compiled[listenedSource] {
+	listened := map[uint16]compiled[listenedSource]{}
+	for _, n := range s.Networks {
+		if n.Multicast == nil {
+			continue
+		}
+		from := listenedSource{n, s.Listening(n.Key)}
+		k, ok := c.listened[n.Key]
+		if !ok || k.from != from {
+			b := builder{env: c.env, Piece: &Piece{}, object: uint32(n.Key)}
+			b.listenedFlows(n, cmp.Or(from.listening, &topology.Listening{}))
+			k = compiled[listenedSource]{from, b.Piece}
+		}
+		listened[n.Key] = k
+	}
+	return listened
 }
 
 // updateRouters compiles the routers whose routes changed beyond their networks' prefixes.
@@ -142,6 +169,9 @@ func (c *Compiler) pieces() *Pieces {
 	for key, n := range c.networks {
 		out.list[PieceID{'n', uint32(key)}] = n.Piece
 	}
+	for key, l := range c.listened {
+		out.list[PieceID{'m', uint32(key)}] = l.Piece
+	}
 	for id, r := range c.routers {
 		out.list[PieceID{'t', id}] = r.Piece
 	}
@@ -157,6 +187,7 @@ func (c *Compiler) network(n *topology.Network) *Piece {
 	b.networkNDFlows(n)
 	b.networkEchoFlows(n)
 	b.networkDHCPv6Flows(n)
+	b.networkMLDFlows(n)
 	b.networkRouteFlows(n)
 	b.networkSwitchFlows(n)
 	return b.Piece
@@ -214,6 +245,7 @@ func (b *builder) baseFlows() {
 	b.baseEchoFlows()
 	b.baseDHCPv4Flows()
 	b.baseDHCPv6Flows()
+	b.baseMulticastFlows()
 	b.baseRouteFlows()
 	b.puntFlows()
 	b.puntPortFlows()
@@ -241,8 +273,15 @@ const (
 	groupFlood = 16
 )
 
+// Behind the flood groups, counted from Env.FirstGroup: the multicast routers of each
+// network by its key, and the listeners of each multicast group by its slot.
+const (
+	groupRouters   = 1 << 15
+	groupListeners = 1 << 16
+)
+
 // LastGroup is the highest group of ours, counted from Env.FirstGroup.
-const LastGroup = groupFlood + punt.MaxKey
+const LastGroup = groupListeners + 1<<16 - 1
 
 func (b *builder) group(n uint32) uint32 { return b.env.FirstGroup + n }
 

@@ -125,7 +125,7 @@ const (
 	RoleLearn
 	// RoleDropSpoofed ends what a secured port sends from an address that is not its own.
 	RoleDropSpoofed
-	// RoleDropMLDQuery ends the Multicast Listener Query of a guest that is no router.
+	// RoleDropMLDQuery ends what only a multicast router says, from a guest that is none: Multicast Listener Queries, Multicast Router Advertisements and Terminations.
 	RoleDropMLDQuery
 	// RoleTrack finds out what connection a packet of a filtered port belongs to.
 	RoleTrack
@@ -167,6 +167,12 @@ const (
 	RoleDropInverse
 	// RoleDropPuntPort ends what came from the punt port and is no reply of Damselfly's.
 	RoleDropPuntPort
+	// RoleListen finds who listens to a multicast group.
+	RoleListen
+	// RoleDropMLDInvalid ends Multicast Listener Discovery that no router may accept, or that the port's limit forbids.
+	RoleDropMLDInvalid
+	// RoleDropUnwanted ends a copy of what goes to a multicast group for a port that does not want it from its source.
+	RoleDropUnwanted
 	roles
 )
 
@@ -183,6 +189,7 @@ var roleNames = [roles]string{
 	"trouble", "drop-reverse-path", "drop-blackhole", "drop-unreachable", "drop-too-big", "drop-local",
 	"neighbor", "drop-unresolved", "drop-uplink",
 	"drop-dhcpv4-server", "drop-inverse", "drop-punt-port",
+	"listen", "drop-mld-invalid", "drop-unwanted",
 }
 
 // String returns the role's name as metrics and plans write it.

@@ -84,7 +84,8 @@ func document(t *testing.T) string {
 	}
 	b.WriteString("\n## Groups\n\n" +
 		"Numbers count from the first group of the configured range; a network's flood group\n" +
-		fmt.Sprintf("is %d and the network's key, the highest %d.\n\n| group | what it does |\n|---|---|\n", groupFlood, LastGroup))
+		fmt.Sprintf("is %d and the network's key, that of its multicast routers %d and the key, that of who\n", groupFlood, groupRouters) +
+		fmt.Sprintf("listens to a multicast group %d and the group's slot, the highest %d.\n\n| group | what it does |\n|---|---|\n", groupListeners, LastGroup))
 	for i, c := range constants(t, "compile.go", "group") {
 		fmt.Fprintf(&b, "| %d | %s |\n", i, c.text)
 	}
@@ -104,7 +105,7 @@ func document(t *testing.T) string {
 func constantOf(table string) string {
 	name := "Table"
 	for part := range strings.SplitSeq(table, "-") {
-		if abbreviation, ok := map[string]string{"nd": "ND", "dhcpv6": "DHCPv6"}[part]; ok {
+		if abbreviation, ok := map[string]string{"nd": "ND", "dhcpv6": "DHCPv6", "mld": "MLD"}[part]; ok {
 			name += abbreviation
 			continue
 		}

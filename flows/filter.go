@@ -72,7 +72,7 @@ func (b *builder) passFlows(s *side) {
 	pass(Match{}.With(EthType, U16(ethTypeARP)))
 	client, server := Match{}.Proto(protoUDP), Match{}.With(EthType, U16(ethTypeIPv4)).With(IPProto, U8(protoUDP))
 	if s.direction == topology.Egress {
-		for _, typ := range []uint8{wire.TypeMLDv1Report, wire.TypeMLDDone, wire.TypeMLDv2Report} {
+		for _, typ := range listenerTypes {
 			pass(mld(typ))
 		}
 		for _, typ := range []uint8{wire.TypeRouterSolicit, wire.TypeNeighborSolicit, wire.TypeNeighborAdvert} {
@@ -81,7 +81,9 @@ func (b *builder) passFlows(s *side) {
 		pass(client.With(UDPSrc, U16(dhcpv6Client)).With(UDPDst, U16(dhcpv6Server)))
 		pass(server.With(UDPSrc, U16(dhcpv4Client)).With(UDPDst, U16(dhcpv4Server)))
 	} else {
-		pass(mld(wire.TypeMLDQuery))
+		for _, typ := range routingTypes {
+			pass(mld(typ))
+		}
 		for _, typ := range []uint8{wire.TypeRouterAdvert, wire.TypeNeighborSolicit, wire.TypeNeighborAdvert, wire.TypeRedirect} {
 			pass(Match{}.ND(typ))
 		}
@@ -170,9 +172,14 @@ func (b *builder) portFilterFlows(p *topology.Port) {
 func (b *builder) routerPassFlows(s *side, at Match) {
 	var types []Match
 	if s.direction == topology.Egress {
-		types = []Match{mld(wire.TypeMLDQuery)}
+		for _, typ := range routingTypes {
+			types = append(types, mld(typ))
+		}
 	} else {
-		types = []Match{mld(wire.TypeMLDv1Report), mld(wire.TypeMLDDone), mld(wire.TypeMLDv2Report), Match{}.ND(wire.TypeRouterSolicit)}
+		types = []Match{Match{}.ND(wire.TypeRouterSolicit)}
+		for _, typ := range listenerTypes {
+			types = append(types, mld(typ))
+		}
 	}
 	for _, m := range types {
 		at := at

@@ -5,6 +5,7 @@ import "damselfly/internal/topology"
 // Priorities of the switch table.
 const (
 	switchKnown   = 100
+	switchGroups  = 95
 	switchFlood   = 90
 	switchUnknown = 10
 	// In the output table, before the port itself.
@@ -37,7 +38,7 @@ func (b *builder) networkSwitchFlows(n *topology.Network) {
 		if p.OFPort == 0 {
 			continue
 		}
-		flood.Buckets = append(flood.Buckets, Bucket{ID: uint32(p.Key), WatchPort: NoPort, WatchGroup: NoGroup, Actions: deliver(p)})
+		flood.Buckets = append(flood.Buckets, bucket(p.Key, deliver(p)))
 		if p.Unknown {
 			unknown = append(unknown, deliver(p)...)
 		}

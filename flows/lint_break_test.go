@@ -257,6 +257,12 @@ func TestLintsObject(t *testing.T) {
 			f := c.pick(t, TableClassify, RoleClassify)
 			f.Actions = append([]Action{PopVLAN{}}, f.Actions...)
 		}},
+		{"groups kept from who was not asked", "listeners", func(_ *testing.T, c *compilation) {
+			c.flows = append(c.flows, Flow{Table: TableSwitch, Priority: switchGroups, Match: Match{}.On(1).IPv6().DstIn(multicast), Actions: []Action{Resubmit{TableGroups}}})
+		}},
+		{"reports that nobody hears", "listeners", func(_ *testing.T, c *compilation) {
+			c.flows = append(c.flows, Flow{Table: TableServices, Priority: serviceGate, Match: Match{}.ICMPv6(143), Actions: []Action{onward}})
+		}},
 		{"an unmetered reject", "rejects", func(_ *testing.T, c *compilation) {
 			c.flows = append(c.flows, Flow{Table: TableReject, Priority: 100, Match: Match{}.From(1), Actions: []Action{ToGroup{c.env.FirstGroup + groupPunt}}})
 		}},
@@ -349,7 +355,8 @@ func TestFlowsPerPort(t *testing.T) {
 // every address.
 func TestPrefixTables(t *testing.T) {
 	got, want := PrefixTables(), map[uint8]bool{}
-	for _, f := range slices.Concat(compilationOf(named["prefixes"](), envs["ndext-pulse"]).flows, compilationOf(named["groups"](), envs["plain"]).flows) {
+	for _, f := range slices.Concat(compilationOf(named["prefixes"](), envs["ndext-pulse"]).flows, compilationOf(named["groups"](), envs["plain"]).flows,
+		compilationOf(buildMulticast(), envs["plain"]).flows) {
 		for _, e := range f.Match {
 			switch e.Field {
 			case IPv6Src, IPv6Dst, IPv4Src, IPv4Dst:

@@ -54,7 +54,7 @@ func tracks(actions []Action) bool {
 // lintEssential: what IPv6 cannot live without goes round the rules of every
 // filtered port, each in the direction that a host needs (RFC 4890 section 4.4.1).
 func lintEssential(c *compilation) (faults []string) {
-	must := map[uint8][]uint8{TableEgress: {131, 132, 143, 133, 135, 136}, TableIngress: {130, 134, 135, 136}}
+	must := map[uint8][]uint8{TableEgress: {131, 132, 143, 152, 133, 135, 136}, TableIngress: {130, 151, 153, 134, 135, 136}}
 	for t, types := range must {
 		filtered := uint16(0)
 		for _, f := range c.flows {

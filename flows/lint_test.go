@@ -58,6 +58,7 @@ var lints = map[string]func(*compilation) []string{
 	"reverse-path":   lintReversePath,
 	"untracked":      lintUntracked,
 	"essential":      lintEssential,
+	"listeners":      lintListeners,
 	"rejects":        lintRejects,
 	"own-zone":       lintOwnZone,
 	"outputs":        lintOutputs,

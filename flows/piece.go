@@ -23,7 +23,7 @@ type Piece struct {
 
 // PieceID names the part of the topology a piece stands for.
 type PieceID struct {
-	kind byte // 0 for the base, n for a network, p for a port, g for a security group, r for the members of all, t for a router
+	kind byte // 0 for the base, n for a network, m for its listeners, p for a port, g for a security group, r for the members of all, t for a router
 	key  uint32
 }
 
@@ -50,6 +50,8 @@ func (id PieceID) In(s *topology.Snapshot) string {
 			}
 		}
 		return fmt.Sprintf("the security group with id %d", id.key)
+	case 'm':
+		return "who listens on " + PieceID{'n', id.key}.In(s)
 	case 't':
 		if r := s.Router(id.key); r != nil {
 			return "router " + r.Name

@@ -32,7 +32,6 @@ func (b *builder) serviceFlows() {
 	for _, typ := range []uint8{wire.TypeInverseSolicit, wire.TypeInverseAdvert} {
 		b.add(t, serviceDrop, RoleDropInverse, Match{}.ICMPv6(typ))
 	}
-	b.add(t, serviceDrop, RoleDropMLDQuery, Match{}.ICMPv6(wire.TypeMLDQuery))
 	// Who has no pair has no virtual router to speak for (RFC 9568 section 9).
 	b.add(t, serviceDrop, RoleDropNextHeader, vrrpAdvert())
 	for _, et := range []uint16{ethTypeIPv6, ethTypeIPv4, ethTypeARP} {
@@ -51,6 +50,7 @@ func (b *builder) portGateFlows(p *topology.Port, inverse bool) {
 	toUs := ToGroup{b.group(groupPunt)}
 	b.gate(p, wire.TypeNeighborSolicit, punt.NS, nd)
 	b.gate(p, wire.TypeNeighborAdvert, punt.NA, nd)
+	b.portMLDFlows(p)
 	if p.Uplink {
 		b.uplinkFlows(p)
 		return
@@ -61,13 +61,6 @@ func (b *builder) portGateFlows(p *topology.Port, inverse bool) {
 	}
 	if p.Router {
 		b.gate(p, wire.TypeRouterAdvert, punt.RS, toUs)
-		// A listener query makes everybody report, and who asks from the lowest
-		// address decides for the link (RFC 9777 section 7.6.2).
-		m := Match{}.ICMPv6(wire.TypeMLDQuery).From(p.Key)
-		if p.Secured {
-			m = m.WithMask(regND, U32(ndOwnSource), U32(ndOwnSource))
-		}
-		b.add(TableServices, serviceGate, RoleGate, m, onward)
 	}
 }
 

@@ -41,6 +41,12 @@ const (
 	TablePunt = 30
 	// TableAway is what happens to them while Damselfly is away.
 	TableAway = 31
+	// TableMLD meters what is said of who listens to multicast groups and who routes them.
+	TableMLD = 32
+	// TableGroups finds who listens to a multicast group.
+	TableGroups = 33
+	// TableSources finds whether a listener wants a group from a source.
+	TableSources = 34
 	// TableEgress sends what a filtered port sends to its rules.
 	TableEgress = 40
 	// TableEgressState finds the connection that it belongs to, and passes replies.
@@ -106,6 +112,7 @@ var tableNames = map[uint8]string{
 	TableIngress: "ingress", TableIngressState: "ingress-state", TableIngressGroups: "ingress-groups", TableIngressRemote: "ingress-remote",
 	TableIngressRules: "ingress-rules", TableIngressVerdict: "ingress-verdict",
 	TableRouteSource: "route-source", TableTrouble: "trouble", TableRoute: "route", TableNeighbor: "neighbor", TableLength: "length", TableForward: "forward",
+	TableMLD: "mld", TableGroups: "groups", TableSources: "sources",
 	TableOutput: "output", TableReturn: "return", TableDropped: "dropped", TableProbe: "probe",
 }
 
@@ -128,7 +135,7 @@ const (
 // IPv4's other end, no flow of the table matches.
 func PrefixTables() map[uint8][]string {
 	fields := make(map[uint8][]string)
-	for _, t := range []uint8{TableGuard, TableSourceAddress, TableServices, TableNDFlags, TableNDTarget, TableEchoReply, TableDHCPv6, TableAway,
+	for _, t := range []uint8{TableGuard, TableSourceAddress, TableServices, TableNDFlags, TableNDTarget, TableEchoReply, TableDHCPv6, TableAway, TableGroups, TableSources, TableSwitch,
 		TableRouteSource, TableRoute, TableNeighbor, TableIngressRemote, TableIngressRules} {
 		fields[t] = []string{"ipv6_dst", "ipv6_src", "nw_src"}
 	}

@@ -38,6 +38,7 @@ var named = map[string]func() *topology.Snapshot{
 	"trunk":        func() *topology.Snapshot { return build(trunkSpec(), nil) },
 	"uplink":       func() *topology.Snapshot { return buildUplink() },
 	"inverse":      func() *topology.Snapshot { return build(inverseSpec(), nil) },
+	"multicast":    func() *topology.Snapshot { return buildMulticast() },
 	"open":         func() *topology.Snapshot { return build(openSpec(), nil) },
 }
 

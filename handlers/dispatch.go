@@ -6,6 +6,7 @@ import (
 	"damselfly/handlers/dhcpv6"
 	"damselfly/handlers/icmpv6"
 	"damselfly/handlers/learn"
+	"damselfly/handlers/mld"
 	"damselfly/handlers/nd"
 	"damselfly/handlers/packet"
 	"damselfly/handlers/ra"
@@ -29,6 +30,8 @@ type Services struct {
 	Learn *learn.Lane
 	// Resolve is nil where no neighbours are asked for.
 	Resolve *resolve.Lane
+	// Listen is nil where nobody wants to know who listens to multicast groups.
+	Listen *mld.Lane
 }
 
 // Dispatch is Services.Dispatch without any service.
@@ -82,9 +85,23 @@ func (v *Services) dispatch(p *packet.Packet, r *pipeline.Replies) pipeline.Reas
 	if p.Port.Uplink && p.Protocol == wire.ProtocolICMPv6 && p.ICMPv6().Type() == wire.TypeRouterAdvert {
 		return v.Resolve.RouterAdvert(p)
 	}
+	if mld.Concerns(p) {
+		return v.listen(p, r)
+	}
 	why := v.others(p, r)
 	if why == reason.Learning {
 		why = v.learn(p)
+	}
+	return why
+}
+
+// listen has it heard who listens to multicast groups and who routes them. That a
+// guest says it from an address that nobody is known to hold is how that one is learned
+// too; the membership is its port's.
+func (v *Services) listen(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
+	why, learning := v.Listen.Handle(p, r)
+	if learning {
+		_ = v.Learn.Source(p)
 	}
 	return why
 }

@@ -15,7 +15,7 @@ import (
 )
 
 type statusCmd struct {
-	What string `arg:"" optional:"" enum:"all,routes,neighbors" default:"all" help:"What of it: ${enum}."`
+	What string `arg:"" optional:"" enum:"all,routes,neighbors,multicast" default:"all" help:"What of it: ${enum}."`
 
 	Config string `short:"c" placeholder:"FILE" help:"Configuration that names the API's address."`
 	API    string `name:"api" default:"${api}" help:"Address of the running damselfly's API."`
@@ -45,12 +45,16 @@ func (c *statusCmd) Run(e *env) error {
 	if err := ask(e.ctx, address, "/status", &s); err != nil {
 		return err
 	}
-	neighbors := c.What == "neighbors"
+	neighbors, multicast := c.What == "neighbors", c.What == "multicast"
 	switch {
 	case neighbors && e.json:
 		return printJSON(e.out, s.Neighbors)
 	case neighbors:
 		return s.PrintNeighbors(e.out)
+	case multicast && e.json:
+		return printJSON(e.out, s.Multicast)
+	case multicast:
+		return s.PrintMulticast(e.out)
 	case e.json:
 		return printJSON(e.out, s)
 	}

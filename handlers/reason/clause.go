@@ -50,6 +50,10 @@ var clauses = [firstFault]string{
 	NeighborHeard:         "RFC 4861 section 7.2.5",
 	RouterHeard:           "RFC 4861 section 6.3.4",
 	UplinkRouter:          "RFC 6105 section 1",
+	ListenerHeard:         "RFC 9777 section 7.4",
+	TooManyGroups:         "RFC 4541 section 4",
+	TooManySources:        "RFC 9777 section 10",
+	MulticastRouterAsked:  "RFC 4286 section 4",
 	DHCPv6RelayNotAllowed: "RFC 9915 section 19",
 	DHCPv6SourceAddress:   "RFC 9915 section 18.2",
 	DHCPv6CannotJudge:     "RFC 9915 section 18.3.3",
@@ -84,6 +88,11 @@ var faultClauses = [wire.Faults]string{
 	wire.FaultMissingLinkLayer:         "RFC 3122 section 4.3.1",
 	wire.FaultAddressList:              "RFC 3122 section 3.1",
 	wire.FaultMTULength:                "RFC 4861 section 4.6.4",
+	wire.FaultHopLimitNotOne:           "RFC 9777 section 5",
+	wire.FaultNoRouterAlert:            "RFC 9777 section 5",
+	wire.FaultListenerLength:           "RFC 9777 section 8.1",
+	wire.FaultNotGroup:                 "RFC 9777 section 5.2.8",
+	wire.FaultListenerDestination:      "RFC 9777 section 5.1.15",
 }
 
 // dhcpv6Clauses are those of malformed DHCPv6.

@@ -60,7 +60,7 @@ const (
 	GuestRA
 	// GuestRedirect: a Redirect from a guest (RFC 4861 section 8.1).
 	GuestRedirect
-	// GuestMLDQuery: a Multicast Listener Query from a guest that is no router (RFC 4541 section 4).
+	// GuestMLDQuery: a Multicast Listener Query, or Multicast Router Discovery as of a router, from a guest that is none (RFC 4541 section 4).
 	GuestMLDQuery
 
 	// InverseOff: Inverse Neighbor Discovery on a network that does not have it (RFC 3122 section 5).
@@ -113,6 +113,15 @@ const (
 	RouterHeard
 	// UplinkRouter: a Router Advertisement from an uplink whose routers are not to be learned.
 	UplinkRouter
+
+	// ListenerHeard: a report of who listens to which groups that was taken in (RFC 9777 section 7.4).
+	ListenerHeard
+	// TooManyGroups: the port listens to as many groups as it may.
+	TooManyGroups
+	// TooManySources: the port names more sources of groups than it may; it gets all.
+	TooManySources
+	// MulticastRouterAsked: who multicast routers are was asked, and will be told (RFC 4286 section 4).
+	MulticastRouterAsked
 
 	// SlowLaneFull: there was no place to wait in, or the port had all of its own.
 	SlowLaneFull
@@ -182,7 +191,7 @@ var entries = [firstFault]entry{
 	GuestInverseAdvert: {"guest-inverse-advert", "a guest's own answer to Inverse Neighbor Discovery; Damselfly answers for all, so nobody sends it"},
 	ForgedAddressList:  {"forged-address-list", "a guest claims addresses that are another's, or on no prefix where guests make their own"},
 
-	GuestMLDQuery: {"guest-mld-query", "a Multicast Listener Query from a guest; if it is a router, its port needs `router: true`"},
+	GuestMLDQuery: {"guest-mld-query", "a Multicast Listener Query or Multicast Router Advertisement from a guest; if it is a router, its port needs `router: true`"},
 
 	Rejected:           {"rejected", "a rule of a security group rejects it; the sender was told by an ICMPv6 error or a TCP reset"},
 	NoErrorDue:         {"no-error-due", "a rule of a security group rejects it or the router cannot carry it on, but no error may be sent about such a packet"},
@@ -206,6 +215,11 @@ var entries = [firstFault]entry{
 	NeighborHeard:     {"neighbor-heard", "a neighbour that nobody configured told where it is"},
 	RouterHeard:       {"router-heard", "a Router Advertisement of the uplink was taken in; guests do not hear it"},
 	UplinkRouter:      {"uplink-router", "a Router Advertisement of the uplink, whose `accept_ra` is not set"},
+
+	ListenerHeard:        {"listener-heard", "a guest told which multicast groups it listens to; there is no multicast router to tell it on to"},
+	TooManyGroups:        {"too-many-groups", "the port listens to as many multicast groups as `limits` allow under `groups`; it does not get the others"},
+	TooManySources:       {"too-many-sources", "the port names more sources of multicast groups than four for each of its `groups`; it gets such groups from all sources"},
+	MulticastRouterAsked: {"multicast-router-asked", "a Multicast Router Solicitation; it is answered within two seconds"},
 
 	SlowLaneFull: {"slow-lane-full", "more requests wait than are kept, or more of this port than its share; guests try again by themselves"},
 	NotDurable:   {"not-durable", "the lease could not be written to `state`, so it was not given; look at the disk"},
@@ -256,5 +270,5 @@ func Replies(r pipeline.Reason) bool {
 // Drops reports whether frames that end so were ended here, with nothing sent and
 // nobody else to decide.
 func Drops(r pipeline.Reason) bool {
-	return r != pipeline.Unset && r != HandedOver && r != DHCPv6Forwarded && r != Resolving && r != NeighborHeard && r != RouterHeard && !Replies(r)
+	return r != pipeline.Unset && r != HandedOver && r != DHCPv6Forwarded && r != Resolving && r != NeighborHeard && r != RouterHeard && r != ListenerHeard && r != TooManySources && r != MulticastRouterAsked && !Replies(r)
 }

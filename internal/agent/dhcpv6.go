@@ -9,6 +9,7 @@ import (
 	"damselfly/handlers"
 	"damselfly/handlers/dhcpv6"
 	"damselfly/handlers/learn"
+	"damselfly/handlers/mld"
 	"damselfly/handlers/reason"
 	"damselfly/handlers/resolve"
 	codec "damselfly/internal/dhcpv6"
@@ -54,6 +55,7 @@ type leases struct {
 	probe     func() error
 	learned   *learned
 	neighbors *neighbors
+	listeners *listeners
 }
 
 // watched is the Storage of leases that has each write's end reported.
@@ -86,7 +88,7 @@ func (a *Agent) openLeases() (*leases, error) {
 	if l.learned, err = a.openLearned(now, &l.told); err != nil {
 		return nil, err
 	}
-	l.neighbors = a.newNeighbors(&l.told)
+	l.neighbors, l.listeners = a.newNeighbors(&l.told), a.newListeners()
 	wake := make(chan struct{}, 1)
 	l.owner = &slowlane.Owner{
 		Wake: wake, Decide: l.decide, Tick: l.tick, Sink: a.sink, Log: a.log, Pace: slowPace,
@@ -95,7 +97,7 @@ func (a *Agent) openLeases() (*leases, error) {
 	_, _ = l.replay.next() // so that no client waits for the era; without one it is tried again
 	id := codec.DUID(book.DUID())
 	l.deciding = &dhcpv6.Server{ID: id, Reconfigures: true, NewKey: newKey, NextReplay: l.replay.next, Uplink: &a.relay}
-	l.decider = handlers.NewDecider(handlers.Services{DHCPv6: l.deciding, Learn: l.learned.lane, Resolve: l.neighbors.lane}, a.log)
+	l.decider = handlers.NewDecider(handlers.Services{DHCPv6: l.deciding, Learn: l.learned.lane, Resolve: l.neighbors.lane, Listen: l.listeners.lane}, a.log)
 	for range lanes {
 		ring := slowlane.NewRing(slowPlaces, slowShare, wake)
 		l.owner.Rings = append(l.owner.Rings, ring)
@@ -124,7 +126,7 @@ func (l *leases) now() store.Clock {
 func (l *leases) handler(n int) pipeline.Handler {
 	committed := l.workers[n].Committed.(*dhcpv6.Committed)
 	ring := l.owner.Rings[n]
-	services := &handlers.Services{DHCPv6: l.workers[n], Learn: &learn.Lane{Slow: ring}, Resolve: &resolve.Lane{Slow: ring}, Matched: l.a.rules.matched}
+	services := &handlers.Services{DHCPv6: l.workers[n], Learn: &learn.Lane{Slow: ring}, Resolve: &resolve.Lane{Slow: ring}, Listen: &mld.Lane{Slow: ring}, Matched: l.a.rules.matched}
 	decide := services.Bind(l.a.snapshot.Load, time.Now, l.a.log)
 	return func(batch []pipeline.Frame, r *pipeline.Replies, reasons []pipeline.Reason) {
 		committed.Now = l.now()
@@ -142,13 +144,14 @@ func (l *leases) decide(batch []slowlane.Request, r *pipeline.Replies, reasons [
 	snap := l.a.snapshot.Load()
 	l.learned.begin(snap, now.Uptime)
 	l.neighbors.begin(snap, now.Uptime)
+	l.listeners.begin(snap, now.Uptime)
 	l.decideLeases(now, snap, batch, r, reasons)
 	for i := range batch {
 		if reasons[i] == pipeline.Unset {
 			reasons[i] = l.decider.DecideAddress(snap, now.Wall, &batch[i].Frame, r)
 		}
 	}
-	l.owner.TickIn(min(l.learned.finish(r), l.neighbors.finish(r)))
+	l.owner.TickIn(min(l.learned.finish(r), l.neighbors.finish(r), l.listeners.finish(r)))
 }
 
 // decideLeases decides what of a group changes leases, and commits.
@@ -183,7 +186,8 @@ func (l *leases) tick(r *pipeline.Replies) time.Duration {
 	snap := l.a.snapshot.Load()
 	l.learned.begin(snap, now.Uptime)
 	l.neighbors.begin(snap, now.Uptime)
-	return min(l.tickLeases(now), l.learned.finish(r), l.neighbors.finish(r))
+	l.listeners.begin(snap, now.Uptime)
+	return min(l.tickLeases(now), l.learned.finish(r), l.neighbors.finish(r), l.listeners.finish(r))
 }
 
 // tickLeases ends what has run out.

@@ -106,6 +106,7 @@ type known struct {
 	Learned   map[string][]topology.HeldAddress
 	Neighbors map[string][]topology.Neighbor
 	Upstream  map[string][]topology.Upstream
+	Listening map[string]*topology.Listening
 }
 
 // known returns what is known now, by which `damselfly plan` compiles what a run
@@ -118,5 +119,6 @@ func (a *Agent) known() known {
 		Keys: keys, Delegated: a.leases.delegated(keys),
 		Leased: a.leases.leased(keys, spec), Learned: a.leases.learned.held(keys),
 		Neighbors: a.leases.neighbors.found(keys), Upstream: a.leases.neighbors.heard(),
+		Listening: new(listenedByKey).of(a.leases.listeners.table.View(), keys),
 	}
 }

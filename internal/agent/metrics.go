@@ -13,6 +13,7 @@ import (
 	"damselfly/internal/binding"
 	codec "damselfly/internal/dhcpv6"
 	"damselfly/internal/lease"
+	"damselfly/internal/multicast"
 	"damselfly/internal/neighbor"
 	"damselfly/internal/punt"
 	"damselfly/internal/topology"
@@ -52,6 +53,11 @@ var (
 	learnedDesc  = desc("learned_addresses", "Addresses learned from a port.", "port")
 	neighborDesc = desc("neighbor_events_total", "What was asked and found of neighbours that nobody configured: questions, answers that resolved one, moves, losses.", "event")
 	learnDesc    = desc("learned_addresses_total", "What became of learned addresses: learned, moved to another port, lost, superseded by the configuration or a lease, and in conflict.", "event")
+	groupsDesc   = desc("multicast_groups", "Multicast groups of a network that somebody listens to.", "network")
+	listensDesc  = desc("multicast_listeners", "Ports that listen to multicast groups of a network, a port counted for each of its groups.", "network")
+	mrouterDesc  = desc("multicast_routers", "Ports of a network where multicast routers are.", "network")
+	querierDesc  = desc("multicast_querier", "Whether Damselfly asks who listens on a network (1), or another or nobody does (0).", "network")
+	mcastDesc    = desc("multicast_messages_total", "Messages about multicast that nobody's message was the cause of: queries, advertisements, terminations, reports on behalf of moved ports.", "kind")
 	problemsDesc = desc("problems", "Objects of the configuration that are not served.")
 )
 
@@ -92,6 +98,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	c.exhausted(gauge, snap)
 	c.learned(counter, gauge, snap)
 	c.neighbors(counter)
+	c.listeners(counter, gauge)
 	c.a.readDrops(context.Background())
 	s := c.a.Status()
 	for _, p := range s.Ports {
@@ -202,6 +209,27 @@ func (c collector) exhausted(gauge func(*prometheus.Desc, float64, ...string), s
 func (c collector) neighbors(counter func(*prometheus.Desc, uint64, ...string)) {
 	for kind := range neighbor.Kinds {
 		counter(neighborDesc, c.a.leases.neighbors.counts[kind].Load(), kind.String())
+	}
+}
+
+// listeners tells who listens to multicast groups.
+func (c collector) listeners(counter func(*prometheus.Desc, uint64, ...string), gauge func(*prometheus.Desc, float64, ...string)) {
+	l := c.a.leases.listeners
+	for kind := range multicast.Kinds {
+		counter(mcastDesc, l.counts[kind].Load(), kind.String())
+	}
+	for network, s := range l.table.View().Networks() {
+		listeners, querying := 0, 0.0
+		for i := range s.Groups {
+			listeners += len(s.Groups[i].Ports)
+		}
+		if s.Querying {
+			querying = 1
+		}
+		gauge(groupsDesc, float64(len(s.Groups)), network)
+		gauge(listensDesc, float64(listeners), network)
+		gauge(mrouterDesc, float64(len(s.Routers)), network)
+		gauge(querierDesc, querying, network)
 	}
 }
 

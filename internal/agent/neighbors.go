@@ -190,11 +190,14 @@ func (a *Agent) watchUse(ctx context.Context) error {
 	}
 }
 
-// lookAround has next hops and routers of a new snapshot asked for at once.
+// lookAround has next hops, routers and listeners of a new snapshot asked for at once.
 func (l *leases) lookAround(ctx context.Context, snap *topology.Snapshot) {
 	_ = l.owner.Call(ctx, func(r *pipeline.Replies) { // at its end there is nobody to ask for
-		l.neighbors.begin(snap, l.now().Uptime)
-		l.owner.TickIn(l.neighbors.finish(r))
+		now := l.now().Uptime
+		l.neighbors.begin(snap, now)
+		l.listeners.begin(snap, now)
+		l.listeners.serve(snap)
+		l.owner.TickIn(min(l.neighbors.finish(r), l.listeners.finish(r)))
 	})
 }
 

@@ -104,7 +104,7 @@ func plannedSnapshot(ctx context.Context, cfg *config.Config, view ovsdb.View, p
 	var b topology.Builder
 	snap, problems := b.Build(topology.Input{Spec: cfg.Topology, Keys: known.Keys, Bindings: bindings,
 		Delegated: known.Delegated, Leased: known.Leased, Learned: known.Learned,
-		Neighbors: known.Neighbors, Upstream: known.Upstream})
+		Neighbors: known.Neighbors, Upstream: known.Upstream, Listening: known.Listening})
 	return snap, problems, nil
 }
 

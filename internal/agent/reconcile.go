@@ -47,6 +47,8 @@ type state struct {
 	installer *bridge.Installer
 	// noPulse says why the pulse port cannot be opened, "" while it can.
 	noPulse string
+	// listenersAdopted says that what the bridge held of who listens was taken over.
+	listenersAdopted bool
 	// announced is the snapshot that the timers' owner was given last.
 	announced *topology.Snapshot
 	// problems are what the last build reported, each with its object.
@@ -171,6 +173,7 @@ func (a *Agent) build(view ovsdb.View, pulseName string) *topology.Snapshot {
 		Delegated: a.leases.delegated(a.state.keys.keys), Leased: a.leases.leased(a.state.keys.keys, spec),
 		Learned:   a.leases.learned.held(a.state.keys.keys),
 		Neighbors: a.leases.neighbors.found(a.state.keys.keys), Upstream: a.leases.neighbors.heard(),
+		Listening: a.leases.listeners.keyed.of(a.leases.listeners.table.View(), a.state.keys.keys),
 	}
 	snap, problems := a.state.builder.Build(in)
 	if snap != nil {
@@ -232,6 +235,9 @@ func (a *Agent) install(ctx context.Context, view ovsdb.View, snap *topology.Sna
 	}
 	a.state.once(a.log, "restore", "")
 	if err := a.setUp(ctx, view, pulseName); err != nil {
+		return err
+	}
+	if adopted, err := a.adoptListeners(ctx, conn, snap); adopted || err != nil {
 		return err
 	}
 	installer, err := a.installerFor(ctx, conn, view, pulseName)

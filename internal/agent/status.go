@@ -48,6 +48,8 @@ type Status struct {
 	Groups   []GroupStatus   `json:"security_groups,omitempty"`
 	// Neighbors are those that nobody configured, by network and address.
 	Neighbors []NeighborStatus `json:"neighbors,omitempty"`
+	// Multicast are the networks where it is known who listens.
+	Multicast []MulticastStatus `json:"multicast,omitempty"`
 }
 
 // NetworkStatus is one network of a Status.
@@ -114,6 +116,7 @@ func (a *Agent) Status() Status {
 		}
 		s.Groups = a.groupStatus(context.Background(), snap)
 		s.Neighbors = a.neighborStatus(context.Background())
+		s.Multicast = a.multicastStatus()
 	}
 	return s
 }

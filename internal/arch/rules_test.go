@@ -18,7 +18,7 @@ import (
 var layers = [][]string{
 	{"internal/wire", "internal/punt", "pipeline", "internal/store", "internal/ovsdb", "internal/pulse", "internal/lab", "internal/relay6", "internal/unixctl", "internal/conntrack"},
 	{"internal/topology", "internal/capture", "internal/puntport", "internal/slowlane", "internal/dhcpv6"},
-	{"internal/lease", "internal/binding", "internal/neighbor"},
+	{"internal/lease", "internal/binding", "internal/neighbor", "internal/multicast"},
 	{"flows", "handlers", "internal/config"},
 	{"internal/openflow", "internal/timers", "internal/replay", "fixtures"},
 	{"internal/bridge", "internal/explain"},

@@ -46,7 +46,7 @@ func TestReference(t *testing.T) {
 	want := &Config{
 		Bridge: "br-dfly", State: "/var/lib/damselfly", API: "127.0.0.1:8686", IDs: IDs{Groups: 0xdf000000},
 		Topology: &topology.Spec{
-			Limits: topology.DefaultLimits(), MaxLeases: ptr(16), MaxAddresses: ptr(32), MaxNeighbors: ptr(64),
+			Limits: topology.DefaultLimits(), MaxLeases: ptr(16), MaxAddresses: ptr(32), MaxNeighbors: ptr(64), MaxGroups: ptr(64),
 			Networks: []topology.NetworkSpec{
 				{Name: "blue", MTU: 1442, Limits: topology.Limits{punt.NS: {Rate: 400, Burst: 800}},
 					RouterAdvertisement: topology.AdvertSpec{
@@ -66,6 +66,8 @@ func TestReference(t *testing.T) {
 						Options: []topology.OptionSpec{{Code: 56, Texts: []string{"2001:db8::123", "ntp.example.test"}},
 							{Code: 42, Texts: []string{"Europe/Zurich"}}, {Code: 7, Number: 255}},
 					}},
+					Multicast: &topology.MulticastSpec{Snooping: true, Querier: true, RouterDiscovery: true, QueryInterval: ptr(125 * time.Second),
+						ResponseInterval: ptr(10 * time.Second), LastListenerInterval: ptr(time.Second), Robustness: ptr(2)},
 					Options: []topology.OptionSpec{
 						{Code: 23, Addresses: []netip.Addr{netip.MustParseAddr("2001:db8::54")}},
 						{Code: 32, Number: 14400},
@@ -92,6 +94,7 @@ func TestReference(t *testing.T) {
 					{Prefix: netip.MustParsePrefix("fd00:b1::50/128"), MAC: wire.MAC{0, 0, 0x5e, 0, 2, 1}},
 					{Prefix: netip.MustParsePrefix("fd00:b1:0:0:f::/80")}},
 				Limits: topology.Limits{punt.NS: topology.Unlimited, punt.RS: {Rate: 40, Burst: 80}}, MaxLeases: ptr(4),
+				Multicast:      &topology.PortMulticastSpec{Groups: []netip.Addr{netip.MustParseAddr("ff15::1234")}, FastLeave: ptr(true)},
 				SecurityGroups: []string{"web", "default"},
 				Options:        []topology.OptionSpec{{Code: 56, Texts: []string{"2001:db8::124"}}}},
 				{Name: "vm1-backup", Network: "ext", MAC: wire.MAC{2, 0, 0, 0, 0, 0x11}, Parent: "vm1", VLAN: 100}},
@@ -207,9 +210,11 @@ func TestReferenceNamesEveryKey(t *testing.T) {
 		"the file":  builtKeys(func(*int) reader { return func(v value) { v.fields((&draft{}).top()) } }),
 		"a network": builtKeys(network), "advertisements": builtKeys(advert), "a subnet": builtKeys(subnet),
 		"a router": builtKeys(router), "a presence": builtKeys(presence), "a port": builtKeys(port),
-		"limits":  builtKeys(func(to *topology.Limits) reader { return limits(to, bounds{new(*int), new(*int), new(*int)}) }),
+		"limits": builtKeys(func(to *topology.Limits) reader {
+			return limits(to, bounds{new(*int), new(*int), new(*int), new(*int)})
+		}),
 		"options": builtKeys(option), "a delegation": builtKeys(delegation), "a reservation": builtKeys(reservation), "a vendor": builtKeys(vendor), "a pair": builtKeys(addressPair),
-		"an uplink":        builtKeys(uplink),
+		"an uplink": builtKeys(uplink), "multicast": builtKeys(multicast), "multicast of a port": builtKeys(portMulticast),
 		"a security group": builtKeys(securityGroup), "a rule": builtKeys(rule),
 	} {
 		if len(built) < 2 {

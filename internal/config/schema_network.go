@@ -12,20 +12,36 @@ func network(n *topology.NetworkSpec) reader {
 		v.fields(keys{
 			"name":                 text(&n.Name),
 			"mtu":                  integer(&n.MTU, 1, math.MaxInt32),
-			"limits":               limits(&n.Limits, bounds{&n.MaxLeases, &n.MaxAddresses, &n.MaxNeighbors}),
+			"limits":               limits(&n.Limits, bounds{&n.MaxLeases, &n.MaxAddresses, &n.MaxNeighbors, &n.MaxGroups}),
 			"router_advertisement": advert(&n.RouterAdvertisement),
 			"subnets":              many(&n.Subnets, subnet),
 			"options":              many(&n.Options, option),
 			"delegation":           many(&n.Delegations, delegation),
 			"uplink":               optional(&n.Uplink, uplink),
 			"inverse_nd":           boolean(&n.InverseND),
-		}.without("multicast", "send", "metadata"))
+			"multicast":            optional(&n.Multicast, multicast),
+		}.without("send", "metadata"))
 	}
 }
 
 func uplink(u *topology.UplinkSpec) reader {
 	return func(v value) {
 		v.fields(keys{"interface": text(&u.Interface), "accept_ra": boolean(&u.AcceptRA)}.without("vlan"))
+	}
+}
+
+func multicast(m *topology.MulticastSpec) reader {
+	return func(v value) {
+		v.fields(keys{
+			"snooping":               boolean(&m.Snooping),
+			"querier":                boolean(&m.Querier),
+			"router_discovery":       boolean(&m.RouterDiscovery),
+			"unregistered":           choice(&m.FloodUnregistered, []string{"routers", "flood"}, []bool{false, true}),
+			"query_interval":         optional(&m.QueryInterval, duration),
+			"response_interval":      optional(&m.ResponseInterval, duration),
+			"robustness":             optional(&m.Robustness, func(to *int) reader { return integer(to, 1, 7) }),
+			"last_listener_interval": optional(&m.LastListenerInterval, duration),
+		})
 	}
 }
 

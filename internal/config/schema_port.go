@@ -19,11 +19,34 @@ func port(p *topology.PortSpec) reader {
 			"port_security":         optional(&p.PortSecurity, boolean),
 			"router":                boolean(&p.Router),
 			"unknown":               boolean(&p.Unknown),
-			"limits":                limits(&p.Limits, bounds{&p.MaxLeases, &p.MaxAddresses, &p.MaxNeighbors}),
+			"limits":                limits(&p.Limits, bounds{&p.MaxLeases, &p.MaxAddresses, &p.MaxNeighbors, &p.MaxGroups}),
 			"options":               many(&p.Options, option),
 			"dhcpv6_relay":          boolean(&p.DHCPv6Relay),
+			"multicast":             optional(&p.Multicast, portMulticast),
 			"security_groups":       groupNames(&p.SecurityGroups),
 		}.without("project", "metadata"))
+	}
+}
+
+func portMulticast(m *topology.PortMulticastSpec) reader {
+	return func(v value) {
+		v.fields(keys{"groups": many(&m.Groups, multicastGroup), "router": boolean(&m.Router), "fast_leave": optional(&m.FastLeave, boolean)})
+	}
+}
+
+// multicastGroup reads the address of an IPv6 multicast group.
+func multicastGroup(to *netip.Addr) reader {
+	return func(v value) {
+		s, ok := textOf(v, "ff15::1234")
+		if !ok {
+			return
+		}
+		a, err := netip.ParseAddr(s)
+		if err != nil || !a.Is6() || a.Is4In6() || a.Zone() != "" || !a.IsMulticast() {
+			v.wrong("%q is no IPv6 multicast group; write one such as ff15::1234", s)
+			return
+		}
+		*to = a
 	}
 }
 

@@ -61,7 +61,7 @@ func (b *Builder) Build(in Input) (*Snapshot, []Problem) {
 		problems = append(problems, nets[ni.spec.Name].problems...)
 	}
 	b.spec, b.nets = in.Spec, nets
-	b.last = assemble(b.last, nets, b.groups, in.Spec)
+	b.last = assemble(b.last, nets, b.groups, in)
 	slices.SortFunc(problems, compareProblems)
 	return b.last, problems
 }
@@ -72,7 +72,7 @@ func compareProblems(a, b Problem) int {
 }
 
 // assemble makes the Snapshot of these networks, or gives last back if they are its own.
-func assemble(last *Snapshot, nets map[string]*builtNetwork, groups groupSet, spec *Spec) *Snapshot {
+func assemble(last *Snapshot, nets map[string]*builtNetwork, groups groupSet, in Input) *Snapshot {
 	s := &Snapshot{Rev: 1, Groups: groups}
 	var remotes *Remotes
 	var routers []*Router
@@ -86,8 +86,9 @@ func assemble(last *Snapshot, nets map[string]*builtNetwork, groups groupSet, sp
 		s.networks = put(s.networks, n.net.Key, n.net)
 	}
 	slices.SortFunc(s.Networks, func(a, b *Network) int { return strings.Compare(a.Name, b.Name) })
-	s.Routers = routersOf(spec, nets, routers)
-	if last != nil && slices.Equal(last.Networks, s.Networks) && slices.Equal(last.Groups, s.Groups) && slices.Equal(last.Routers, s.Routers) {
+	s.Routers = routersOf(in.Spec, nets, routers)
+	s.listening = listeningOf(in.Listening, nets)
+	if last != nil && slices.Equal(last.listening, s.listening) && slices.Equal(last.Networks, s.Networks) && slices.Equal(last.Groups, s.Groups) && slices.Equal(last.Routers, s.Routers) {
 		return last
 	}
 	s.routers = make(map[uint32]*Router, len(s.Routers))

@@ -32,6 +32,8 @@ type Input struct {
 	// Upstream the default routers that were learned, in any order.
 	Neighbors map[string][]Neighbor
 	Upstream  map[string][]Upstream
+	// Listening holds, by network, what is known of who listens to multicast groups.
+	Listening map[string]*Listening
 }
 
 // Keys are the stable numbers of objects by name, each 1 to punt.MaxKey and

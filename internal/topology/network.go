@@ -30,7 +30,9 @@ type networkInput struct {
 	upstream  []Upstream
 	// maxNeighbors bounds the unconfigured neighbours behind each port.
 	maxNeighbors *int
-	ports        []portInput
+	// maxGroups bounds the multicast groups listened to behind each port.
+	maxGroups *int
+	ports     []portInput
 }
 
 // presence is the router on a network; the zero presence is none.
@@ -50,6 +52,7 @@ func (a *networkInput) equal(b *networkInput, sameSpec bool) bool {
 		slices.Equal(a.former, b.former) && slices.Equal(a.delegated, b.delegated) &&
 		slices.Equal(a.leased, b.leased) && slices.Equal(a.learned, b.learned) &&
 		slices.Equal(a.neighbors, b.neighbors) && slices.Equal(a.upstream, b.upstream) && reflect.DeepEqual(a.maxNeighbors, b.maxNeighbors) &&
+		reflect.DeepEqual(a.maxGroups, b.maxGroups) &&
 		slices.EqualFunc(a.ports, b.ports, portInput.equal)
 }
 
@@ -76,6 +79,7 @@ func buildNetwork(in networkInput, old *builtNetwork) *builtNetwork {
 	n.Former = formerOf(&in, n)
 	n.Learnable = learnableOf(n.Subnets, deprecated)
 	n.DHCPv6 = dhcpv6Of(in.spec, n.Subnets)
+	n.Multicast = multicastOf(in.spec.Multicast)
 
 	b := &builtNetwork{in: in, net: n}
 	previous := make(map[string]*Port)

@@ -30,7 +30,8 @@ func (a *PortSpec) equal(b *PortSpec) bool {
 		a.DHCPv6Relay == b.DHCPv6Relay && slices.Equal(a.Addresses, b.Addresses) && maps.Equal(a.Limits, b.Limits) &&
 		reflect.DeepEqual(a.MaxLeases, b.MaxLeases) && reflect.DeepEqual(a.Options, b.Options) &&
 		reflect.DeepEqual(a.PortSecurity, b.PortSecurity) && slices.Equal(a.Pairs, b.Pairs) && reflect.DeepEqual(a.MaxAddresses, b.MaxAddresses) &&
-		reflect.DeepEqual(a.MaxNeighbors, b.MaxNeighbors) && reflect.DeepEqual(a.Uplink, b.Uplink)
+		reflect.DeepEqual(a.MaxNeighbors, b.MaxNeighbors) && reflect.DeepEqual(a.Uplink, b.Uplink) &&
+		reflect.DeepEqual(a.MaxGroups, b.MaxGroups) && reflect.DeepEqual(a.Multicast, b.Multicast)
 }
 
 // equal reports whether two ports have the same content.
@@ -40,7 +41,7 @@ func (p *Port) equal(q *Port) bool {
 		p.Router == q.Router && p.Unknown == q.Unknown && p.OFPort == q.OFPort && p.Parent == q.Parent && p.VLAN == q.VLAN && p.Trunk == q.Trunk && p.Limits == q.Limits &&
 		slices.Equal(p.Fixed, q.Fixed) && p.Options.equal(q.Options) && p.DHCPv6Relay == q.DHCPv6Relay && p.MaxLeases == q.MaxLeases &&
 		p.Secured == q.Secured && slices.Equal(p.IPv4, q.IPv4) && slices.Equal(p.Pairs, q.Pairs) && p.MaxAddresses == q.MaxAddresses &&
-		p.Filter.equal(q.Filter) && p.Uplink == q.Uplink && p.AcceptRA == q.AcceptRA && p.MaxNeighbors == q.MaxNeighbors
+		p.Filter.equal(q.Filter) && p.Uplink == q.Uplink && p.AcceptRA == q.AcceptRA && p.MaxNeighbors == q.MaxNeighbors && p.Multicast.equal(q.Multicast)
 }
 
 // buildPorts makes the ports of a network, sorted as in is. A port whose
@@ -75,6 +76,7 @@ func buildPorts(in *networkInput, n *Network) ([]*Port, []Problem) {
 		}
 		p.MaxNeighbors = or(pi.spec.MaxNeighbors, or(in.spec.MaxNeighbors, otherwise))
 		p.Fixed, p.IPv4 = families(pi.spec.Addresses)
+		p.Multicast = portMulticastOf(in, pi.spec, n)
 		ports = append(ports, p)
 	}
 	problems = append(problems, pairPorts(in, n, ports)...)

@@ -26,10 +26,11 @@ type Snapshot struct {
 	// Routers are sorted by name.
 	Routers []*Router
 
-	rules    map[uint32]RuleOf  // by id
-	routers  map[uint32]*Router // by id
-	networks []*Network         // by key
-	ports    []*Port            // by key
+	rules     map[uint32]RuleOf  // by id
+	listening []*Listening       // by network key
+	routers   map[uint32]*Router // by id
+	networks  []*Network         // by key
+	ports     []*Port            // by key
 }
 
 // Port returns the port with this key, nil if there is none.
@@ -73,6 +74,8 @@ type Network struct {
 	Neighbors []Neighbor
 	// Upstream are default routers that were learned behind the uplink, sorted by address.
 	Upstream []Upstream
+	// Multicast is nil where multicast is carried as broadcast is.
+	Multicast *Multicast
 	// Ports are the network's, sorted by name.
 	Ports []*Port
 	// Adverts are the compiled Router Advertisements, sent one after the other:
@@ -197,6 +200,8 @@ type Port struct {
 	// MaxNeighbors is how many unconfigured neighbours may be known behind it;
 	// UnlimitedNeighbors for no bound.
 	MaxNeighbors int
+	// Multicast is nil where the network's is.
+	Multicast *PortMulticast
 	// OFPort is the switch's number of the port, 0 while it is not bound to an
 	// Interface that the switch has. A sub-port has its parent's.
 	OFPort uint32

@@ -20,9 +20,12 @@ type Spec struct {
 	// MaxNeighbors bounds the unconfigured neighbours behind each port but uplinks;
 	// nil is DefaultMaxNeighbors.
 	MaxNeighbors *int
-	Networks     []NetworkSpec
-	Routers      []RouterSpec
-	Ports        []PortSpec
+	// MaxGroups bounds the multicast groups listened to behind each port but uplinks; nil
+	// is DefaultMaxGroups.
+	MaxGroups *int
+	Networks  []NetworkSpec
+	Routers   []RouterSpec
+	Ports     []PortSpec
 	// Groups are the security groups; the one named DefaultGroup is there
 	// although nobody configures it.
 	Groups []SecurityGroupSpec
@@ -42,6 +45,7 @@ func DefaultLimits() Limits {
 		punt.NA:      {Rate: 100, Burst: 200},
 		punt.RS:      {Rate: 20, Burst: 40},
 		punt.DHCPv6:  {Rate: 50, Burst: 100},
+		punt.MLD:     {Rate: 20, Burst: 40},
 		punt.Echo:    {Rate: 100, Burst: 200},
 		punt.Error:   {Rate: 20, Burst: 40},
 		punt.Unknown: {Rate: 20, Burst: 40},
@@ -74,6 +78,10 @@ type NetworkSpec struct {
 	Uplink *UplinkSpec
 	// MaxNeighbors is how many unconfigured neighbours are known behind each port; nil for the Spec's.
 	MaxNeighbors *int
+	// MaxGroups is how many multicast groups are listened to behind each port; nil for the Spec's.
+	MaxGroups *int
+	// Multicast is nil where nothing is done about it.
+	Multicast *MulticastSpec
 }
 
 // SubnetSpec is one prefix of a network. A nil pointer is the default.
@@ -206,6 +214,10 @@ type PortSpec struct {
 	MaxAddresses *int
 	// MaxNeighbors is how many unconfigured neighbours are known behind it, nil for the network's.
 	MaxNeighbors *int
+	// MaxGroups is how many multicast groups are listened to behind it, nil for the network's.
+	MaxGroups *int
+	// Multicast is nil where nothing is known of its listeners.
+	Multicast *PortMulticastSpec
 	// Uplink is nil but for the port that a network's uplink is.
 	Uplink *UplinkSpec
 	// SecurityGroups names the groups whose rules filter it. Nil filters

@@ -26,6 +26,7 @@ func (c *checker) network(i int) {
 	c.maxLeases(object, n.MaxLeases)
 	c.maxAddresses(object, n.MaxAddresses)
 	c.uplink(object, n)
+	c.multicast(object+".multicast", n)
 	c.advert(object+".router_advertisement", n)
 	if !c.few(object+".subnets", len(n.Subnets)) {
 		return

@@ -31,6 +31,7 @@ func (c *checker) port(i int, names map[string]bool) {
 		return
 	}
 	c.security(object, p, n)
+	c.portMulticast(object+".multicast", p, n)
 	who := "port " + p.Name
 	if !p.MAC.IsZero() {
 		c.claimMAC(n, object+".mac", p.MAC, who, p.MAC.String())

@@ -19,6 +19,10 @@ const (
 	// fragmentMore is the M flag of the word at fragmentField (RFC 8200 section 4.5).
 	fragmentMore  = 0x0001
 	fragmentField = 2
+	// optionsField is where the options of a Hop-by-Hop Options header begin (RFC 8200 section 4.3).
+	optionsField = 2
+	// optionPad1, optionPadN and optionRouterAlert are types of options (RFC 8200 section 4.2, RFC 2711 section 2.1).
+	optionPad1, optionPadN, optionRouterAlert = 0, 1, 5
 	// routingType is where a Routing header says its type (RFC 8200 section 4.4).
 	routingType = 2
 )
@@ -59,6 +63,8 @@ func (p *Packet) walk() Fault {
 		switch next {
 		case ProtocolFragment:
 			p.Fragment = max(p.Fragment, fragmentation(b))
+		case ProtocolHopByHop:
+			p.RouterAlert = hasRouterAlert(b[optionsField:n])
 		case ProtocolRouting:
 			p.SourceRouted = p.SourceRouted || b[routingType] == 0
 		}
@@ -132,6 +138,26 @@ func extensionLen(protocol uint8, b []byte) int {
 		return 0
 	}
 	return n
+}
+
+// hasRouterAlert reports whether a Router Alert of value 0 is among the options of
+// a header, which may be anything.
+func hasRouterAlert(o []byte) bool {
+	for len(o) > 1 {
+		if o[0] == optionPad1 {
+			o = o[1:]
+			continue
+		}
+		n := 2 + int(o[1])
+		if n > len(o) {
+			return false
+		}
+		if o[0] == optionRouterAlert && n == 4 {
+			return o[2] == 0 && o[3] == 0
+		}
+		o = o[n:]
+	}
+	return false
 }
 
 // fragmentation reads the Fragment header at b, whose length extensionLen has proven.

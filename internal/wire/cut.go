@@ -32,6 +32,8 @@ type Packet struct {
 	Extensions uint8
 	// Fragment is what the Fragment headers said; the most incomplete one counts.
 	Fragment Fragmentation
+	// RouterAlert: the Hop-by-Hop Options header has a Router Alert of value 0, that of Multicast Listener Discovery (RFC 2711 section 2.1).
+	RouterAlert bool
 	// SourceRouted: there is a Routing header of type 0, whose sender chooses the way (RFC 5095 section 1).
 	SourceRouted bool
 }

@@ -89,7 +89,7 @@ const (
 	FaultNotSolicitedNode
 	// FaultSolicitedMulticast: a Neighbor Advertisement to a multicast destination with the Solicited flag (RFC 4861 section 7.1.2).
 	FaultSolicitedMulticast
-	// FaultNotLinkLocal: a Router Advertisement whose source is not link-local (RFC 4861 section 6.1.2).
+	// FaultNotLinkLocal: a source that is not link-local where it has to be, as of Router Advertisements (RFC 4861 section 6.1.2) and MLD (RFC 9777 section 5).
 	FaultNotLinkLocal
 	// FaultUnspecifiedSource: an echo request from ::, to which no reply can be sent (RFC 4291 section 2.5.2).
 	FaultUnspecifiedSource
@@ -99,6 +99,16 @@ const (
 	FaultAddressList
 	// FaultMTULength: an MTU option that is not 8 octets (RFC 4861 section 4.6.4).
 	FaultMTULength
+	// FaultHopLimitNotOne: Multicast Listener or Router Discovery with a hop limit other than 1 (RFC 9777 section 5).
+	FaultHopLimitNotOne
+	// FaultNoRouterAlert: the same without a Router Alert option (RFC 9777 section 5).
+	FaultNoRouterAlert
+	// FaultListenerLength: records or sources of Multicast Listener Discovery beyond its end, or a Query of no version's length (RFC 9777 section 8.1).
+	FaultListenerLength
+	// FaultNotGroup: Multicast Listener Discovery about an address that is no group (RFC 9777 section 5.2.8).
+	FaultNotGroup
+	// FaultListenerDestination: a General Query, or Multicast Router Discovery, that is not to the group it has to be to (RFC 9777 section 5.1.15).
+	FaultListenerDestination
 
 	faultEnd
 )
@@ -150,6 +160,11 @@ var faultNames = [Faults]string{
 	FaultMissingLinkLayer:         "missing-lladdr",
 	FaultAddressList:              "bad-address-list",
 	FaultMTULength:                "bad-mtu-length",
+	FaultHopLimitNotOne:           "hop-limit-not-1",
+	FaultNoRouterAlert:            "no-router-alert",
+	FaultListenerLength:           "mld-length",
+	FaultNotGroup:                 "mld-not-a-group",
+	FaultListenerDestination:      "mld-destination",
 }
 
 // String is the fault's stable name in kebab case, such as "hop-limit".

@@ -1,0 +1,165 @@
+package agent
+
+import (
+	"context"
+	"maps"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"damselfly/handlers/mld"
+	"damselfly/internal/bridge"
+	"damselfly/internal/multicast"
+	"damselfly/internal/openflow"
+	"damselfly/internal/topology"
+	"damselfly/pipeline"
+)
+
+// listeners is what was found out of who listens to multicast groups and who routes
+// them: the slow lane's, but for what says otherwise.
+type listeners struct {
+	a     *Agent
+	table *multicast.Table
+	lane  *mld.Lane
+	// counts are the events by kind, for anybody to read.
+	counts [multicast.Kinds]atomic.Uint64
+	// keyed is what reconciling made of the View last.
+	keyed listenedByKey
+}
+
+// newListeners knows nobody yet: what the bridge held is adopted before it changes.
+func (a *Agent) newListeners() *listeners {
+	t := multicast.New(func(d time.Duration) time.Duration { return rand.N(max(d, 1)) })
+	return &listeners{a: a, table: t, lane: &mld.Lane{Table: t}}
+}
+
+// begin makes ready for a group of messages.
+func (l *listeners) begin(snap *topology.Snapshot, uptime time.Duration) {
+	l.lane.Snapshot, l.lane.Uptime = snap, uptime
+}
+
+// serve makes a snapshot that the bridge holds the one that listeners are asked on.
+func (l *listeners) serve(snap *topology.Snapshot) { l.table.Serve(l.lane.Uptime, snap) }
+
+// finish does what is due, and sends what came of it. It returns how long there is
+// nothing to do.
+func (l *listeners) finish(r *pipeline.Replies) (rest time.Duration) {
+	if l.lane.Snapshot == nil {
+		return multicast.Idle
+	}
+	rest = l.table.Tick(l.lane.Uptime)
+	for events := l.table.Events(); len(events) > 0; events = events[1:] {
+		l.counts[events[0].Kind].Add(1)
+		l.lane.Send(&events[0], r)
+	}
+	if l.table.Show() {
+		l.a.changed()
+	}
+	return rest
+}
+
+// listenedByKey gives what is shown by name as the topology takes it.
+type listenedByKey struct {
+	keys  topology.Keys
+	shown map[string]*multicast.Shown
+	made  map[string]*topology.Listening
+}
+
+// of returns what is known by network; one of which nothing changed keeps its pointer.
+func (b *listenedByKey) of(view *multicast.View, keys topology.Keys) map[string]*topology.Listening {
+	now := view.Networks()
+	same := maps.Equal(b.keys.Ports, keys.Ports)
+	made := make(map[string]*topology.Listening, len(now))
+	for name, s := range now {
+		if old := b.made[name]; same && b.shown[name] == s {
+			made[name] = old
+		} else {
+			made[name] = listeningOf(s, keys)
+		}
+	}
+	b.keys, b.shown, b.made = keys, now, made
+	return made
+}
+
+// listeningOf is what is known of a network by the keys of its ports.
+func listeningOf(s *multicast.Shown, keys topology.Keys) *topology.Listening {
+	l := &topology.Listening{Ready: s.Ready}
+	for _, name := range s.Routers {
+		if key := keys.Ports[name]; key != 0 {
+			l.Routers = append(l.Routers, key)
+		}
+	}
+	for i := range s.Groups {
+		g := topology.ListenedGroup{Group: s.Groups[i].Group, Slot: s.Groups[i].Slot}
+		for _, p := range s.Groups[i].Ports {
+			if key := keys.Ports[p.Port]; key != 0 {
+				g.Ports = append(g.Ports, topology.Listener{Port: key, Exclude: p.Exclude, Sources: p.Sources})
+			}
+		}
+		l.Groups = append(l.Groups, g)
+	}
+	return l
+}
+
+// heldListening is what a bridge was found to hold of who listens on the networks of
+// a snapshot, by their names.
+func heldListening(held map[uint16]*topology.Listening, snap *topology.Snapshot) map[string]*multicast.Shown {
+	out := map[string]*multicast.Shown{}
+	name := func(key uint16) string {
+		if p := snap.Port(key); p != nil {
+			return p.Name
+		}
+		return ""
+	}
+	for key, l := range held {
+		n := snap.Network(key)
+		if n == nil || n.Multicast == nil {
+			continue
+		}
+		s := &multicast.Shown{}
+		for _, r := range l.Routers {
+			s.Routers = append(s.Routers, name(r))
+		}
+		for i := range l.Groups {
+			g := multicast.ShownGroup{Group: l.Groups[i].Group, Slot: l.Groups[i].Slot}
+			for _, p := range l.Groups[i].Ports {
+				g.Ports = append(g.Ports, multicast.ShownPort{Port: name(p.Port), Exclude: p.Exclude, Sources: p.Sources})
+			}
+			s.Groups = append(s.Groups, g)
+		}
+		out[n.Name] = s
+	}
+	return out
+}
+
+// adoptListeners takes over, once, what the bridge holds of who listens, before
+// anything of it is changed. It reports whether a new snapshot is due because of it.
+func (a *Agent) adoptListeners(ctx context.Context, conn *openflow.Conn, snap *topology.Snapshot) (adopted bool, err error) {
+	if a.state.listenersAdopted {
+		return false, nil
+	}
+	var shown map[string]*multicast.Shown
+	for _, n := range snap.Networks {
+		if n.Multicast != nil {
+			held, err := bridge.Listening(ctx, conn, a.ids)
+			if err != nil {
+				return false, err
+			}
+			shown = heldListening(held, snap)
+			break
+		}
+	}
+	a.state.listenersAdopted = true
+	if len(shown) == 0 {
+		return false, nil
+	}
+	return true, a.leases.owner.Call(ctx, func(r *pipeline.Replies) {
+		l := a.leases.listeners
+		l.begin(snap, a.leases.now().Uptime)
+		l.serve(snap)
+		for name, s := range shown {
+			l.table.Adopt(l.lane.Uptime, name, s)
+		}
+		a.leases.owner.TickIn(l.finish(r))
+	})
+}

@@ -1,0 +1,149 @@
+package multicast
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"damselfly/internal/wire"
+)
+
+// asking is the Queries about one membership that are still to be repeated (RFC 9777
+// section 7.6.3).
+type asking struct {
+	// all is how many are left for the group, since when it is asked for at all.
+	all int
+	// left is how many are left for each source.
+	left map[netip.Addr]int
+	// again is when the next go out.
+	again time.Duration
+}
+
+// lastListenerTime is how long after a leave others may object (RFC 9777 section 9.10).
+func (n *network) lastListenerTime() time.Duration {
+	return n.conf.LastListenerInterval * time.Duration(n.robustness)
+}
+
+// ask asks who else wants what somebody left: sources, or with none named the
+// group (RFC 9777 section 7.6.3). What nobody objects to ends after the Last
+// Listener Query Time. Only the querier asks; without it times run as they were.
+func (t *Table) ask(now time.Duration, m *member, sources []netip.Addr) {
+	n := m.network
+	if !n.querying || sources != nil && len(sources) == 0 {
+		return
+	}
+	if sources == nil {
+		m.all = n.robustness
+	} else if m.left == nil {
+		m.left = map[netip.Addr]int{}
+	}
+	for _, s := range sources {
+		m.left[s] = n.robustness
+	}
+	m.lower(now+n.lastListenerTime(), sources)
+	if m.again == 0 {
+		t.askNow(now, m)
+	}
+}
+
+// lower brings times down to until (RFC 9777 section 7.6.1): of sources, or with none
+// named of the group.
+func (m *member) lower(until time.Duration, sources []netip.Addr) {
+	if sources == nil && m.exclude {
+		m.filter = min(m.filter, until)
+	}
+	for _, s := range sources {
+		if timer := m.sources[s]; timer > until {
+			m.sources[s] = until
+		}
+	}
+}
+
+// askNow sends the Queries that are due and plans the next.
+func (t *Table) askNow(now time.Duration, m *member) {
+	n := m.network
+	most := now + n.lastListenerTime()
+	q := wire.Query{Version: 2, MaxResponse: n.conf.LastListenerInterval, Group: m.group.addr, Robustness: n.robustness, Interval: n.interval}
+	if m.all > 0 {
+		m.all--
+		q.Suppress = m.filter > most // somebody answered meanwhile, section 7.6.3.1
+		t.tell(Event{Kind: Ask, Network: n.name, Port: m.port.name, Query: q})
+	}
+	// "Sources with timers greater than LLQT" go into a Query of their own, with the S
+	// flag, section 7.6.3.2.
+	var lists [2][]netip.Addr
+	for _, s := range slices.SortedFunc(maps.Keys(m.left), netip.Addr.Compare) {
+		timer, there := m.sources[s]
+		if m.left[s]--; m.left[s] <= 0 {
+			delete(m.left, s)
+		}
+		switch {
+		case !there:
+		case timer > most:
+			lists[1] = append(lists[1], s)
+		default:
+			lists[0] = append(lists[0], s)
+		}
+	}
+	for i, list := range lists {
+		for some := range slices.Chunk(list, sourcesPerQuery) {
+			q.Suppress, q.Sources = i == 1, some
+			t.tell(Event{Kind: Ask, Network: n.name, Port: m.port.name, Query: q})
+		}
+	}
+	m.again = 0
+	if m.all > 0 || len(m.left) > 0 {
+		m.again = now + n.conf.LastListenerInterval
+	}
+}
+
+// sourcesPerQuery is how many sources fit a packet of 1,280 octets.
+const sourcesPerQuery = (1280 - 40 - 8 - wire.MLDv2QueryLen) / 16
+
+// wants is what a member is to get, to see whether it changed.
+type wants struct {
+	exclude bool
+	sources []netip.Addr
+	any     bool
+}
+
+// wants returns what is to be carried to the port: no source in exclude mode is
+// everything.
+func (m *member) wants() (w wants) {
+	w.exclude = m.exclude
+	for s, timer := range m.sources {
+		if !m.exclude || timer == 0 {
+			w.sources = append(w.sources, s)
+		}
+	}
+	sortAddrs(w.sources)
+	w.any = w.exclude || len(w.sources) > 0
+	return w
+}
+
+// settle files what became of a membership: its next time, its end, and whether others
+// have to see it.
+func (t *Table) settle(now time.Duration, m *member, before wants) {
+	w := m.wants()
+	if !w.any {
+		t.leave(m)
+		return
+	}
+	if w.exclude != before.exclude || !slices.Equal(w.sources, before.sources) {
+		t.mark(m.network)
+	}
+	due := m.again
+	next := func(at time.Duration) {
+		if at != 0 && (due == 0 || at < due) {
+			due = at
+		}
+	}
+	next(m.filter)
+	for _, timer := range m.sources {
+		next(timer)
+	}
+	t.at(&m.timer, max(due, now))
+}
+
+func sortAddrs(list []netip.Addr) { slices.SortFunc(list, netip.Addr.Compare) }

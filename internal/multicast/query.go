@@ -1,0 +1,206 @@
+package multicast
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"damselfly/internal/wire"
+)
+
+// grace is added to the time in which listeners answer: what they say then is still
+// on its way.
+const grace = time.Second
+
+// querier is who asks on a network (RFC 9777 section 7.6.2).
+type querier struct {
+	// querying says that Damselfly does.
+	querying bool
+	// startup is how many Queries are still to come a quarter of the interval apart
+	// (section 9.7), next is when the next goes out.
+	startup int
+	next    time.Duration
+	// other is who else does, invalid where that is not known, and until when it is taken to be
+	// there; 0 is that there is nobody.
+	other      netip.Addr
+	otherUntil time.Duration
+	// robustness and interval are those of who asks (sections 9.1 and 9.2).
+	robustness int
+	interval   time.Duration
+	// answered is when the first Query has been answered, 0 before there was one.
+	answered time.Duration
+	ready    bool
+}
+
+// listenerInterval is how long a listener is known that says nothing (RFC 9777
+// section 9.4).
+func (n *network) listenerInterval() time.Duration {
+	return n.interval*time.Duration(n.robustness) + n.conf.ResponseInterval
+}
+
+// otherInterval is how long another querier is known that says nothing (RFC 9777
+// section 9.5).
+func (n *network) otherInterval() time.Duration {
+	return n.interval*time.Duration(n.robustness) + n.conf.ResponseInterval/2
+}
+
+// may reports whether Damselfly may ask: its router is there to ask from.
+func (n *network) may() bool { return n.conf.Querier && n.address.IsValid() }
+
+// begin has Damselfly ask.
+func (t *Table) begin(now time.Duration, n *network) {
+	n.querying, n.startup, n.next = true, n.conf.Robustness, now
+	n.other, n.otherUntil = netip.Addr{}, 0
+	n.robustness, n.interval = n.conf.Robustness, n.conf.QueryInterval
+}
+
+// yield has Damselfly ask no more.
+func (n *network) yield() {
+	n.querying, n.startup, n.next = false, 0, 0
+	for _, g := range n.groups {
+		for _, m := range g.members {
+			m.asking = asking{}
+		}
+	}
+}
+
+// general asks all.
+func (t *Table) general(now time.Duration, n *network) {
+	t.tell(Event{Kind: Ask, Network: n.name, Query: n.generalQuery()})
+	t.asked(now, n, n.conf.ResponseInterval)
+	n.startup = max(n.startup-1, 0)
+	n.next = now + n.interval
+	if n.startup > 0 {
+		n.next = now + n.interval/4 // section 9.6
+	}
+}
+
+func (n *network) generalQuery() wire.Query {
+	return wire.Query{Version: 2, MaxResponse: n.conf.ResponseInterval, Robustness: n.robustness, Interval: n.interval}
+}
+
+// asked notes that somebody asked who gives listeners this long.
+func (t *Table) asked(now time.Duration, n *network, response time.Duration) {
+	if n.answered == 0 {
+		n.answered = now + response + grace
+	}
+}
+
+// Query is what a valid Query of a router says.
+type Query struct {
+	// Source is who asks.
+	Source      netip.Addr
+	Group       netip.Addr // :: for all
+	Sources     []netip.Addr
+	MaxResponse time.Duration
+	Suppress    bool
+	// Robustness and Interval are 0 where it does not say.
+	Robustness int
+	Interval   time.Duration
+}
+
+// Asked takes a Query that came from a port (RFC 9777 sections 7.6.1 and 7.6.2, RFC 4541
+// section 2.1.1).
+func (t *Table) Asked(now time.Duration, network, at string, q Query) {
+	n, p := t.find(network, at)
+	if p == nil {
+		return
+	}
+	lower := n.other.IsValid() && q.Source.Compare(n.other) > 0 && n.otherUntil > now
+	if (!n.may() || q.Source.Less(n.address)) && !lower {
+		n.yield()
+		n.other = q.Source
+		n.robustness, n.interval = n.conf.Robustness, n.conf.QueryInterval
+		if q.Robustness > 0 {
+			n.robustness = q.Robustness
+		}
+		if q.Interval > 0 {
+			n.interval = q.Interval
+		}
+		n.otherUntil = now + n.otherInterval()
+	}
+	t.routerAt(now, n, p, q.Source, now+n.otherInterval())
+	if q.Group.IsUnspecified() {
+		t.asked(now, n, q.MaxResponse)
+	} else if !q.Suppress && !n.querying {
+		t.lowerAll(now, n, q)
+	}
+	t.plan(now, n)
+}
+
+// lowerAll lowers the times of a group as its querier has it: listeners that are
+// there answer.
+func (t *Table) lowerAll(now time.Duration, n *network, q Query) {
+	g := n.groups[q.Group]
+	if g == nil {
+		return
+	}
+	until := now + time.Duration(n.robustness)*max(q.MaxResponse, n.conf.LastListenerInterval)
+	for _, m := range g.members {
+		if m.static {
+			continue
+		}
+		before := m.wants()
+		if len(q.Sources) == 0 {
+			m.lower(until, nil)
+		} else {
+			m.lower(until, q.Sources)
+		}
+		t.settle(now, m, before)
+	}
+}
+
+// turn does what is due of a network.
+func (t *Table) turn(now time.Duration, n *network) {
+	if n.otherUntil != 0 && n.otherUntil <= now {
+		n.other, n.otherUntil = netip.Addr{}, 0
+		if n.may() {
+			t.begin(now, n)
+		}
+	}
+	if n.querying && n.next <= now {
+		t.general(now, n)
+	}
+	t.turnRouters(now, n)
+	t.plan(now, n)
+}
+
+// plan sets when a network's turn is next, and sees whether it is ready.
+func (t *Table) plan(now time.Duration, n *network) {
+	there := n.querying || n.otherUntil > now
+	ready := there && n.answered != 0 && n.answered <= now
+	if ready != n.ready {
+		n.ready = ready
+		t.mark(n)
+	}
+	var due time.Duration
+	next := func(at time.Duration) {
+		if at > now && (due == 0 || at < due) {
+			due = at
+		}
+	}
+	if n.querying {
+		next(max(n.next, now+1))
+	}
+	next(n.otherUntil)
+	next(n.answered)
+	next(n.nextAdvert)
+	for _, until := range n.routers {
+		next(until)
+	}
+	if due == 0 {
+		t.cancel(&n.timer)
+		return
+	}
+	t.at(&n.timer, due)
+}
+
+// sortedKeys is for what is shown and sent in one order.
+func sortedKeys[V any](m map[string]V) []string {
+	list := make([]string, 0, len(m))
+	for k := range m {
+		list = append(list, k)
+	}
+	slices.Sort(list)
+	return list
+}

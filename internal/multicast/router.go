@@ -1,0 +1,141 @@
+package multicast
+
+import (
+	"net/netip"
+	"time"
+
+	"damselfly/internal/topology"
+)
+
+// The times and counts of Multicast Router Discovery (RFC 4286 section 3.1).
+const (
+	// AdvertInterval is the time between two advertisements (section 3.1.1).
+	AdvertInterval = 20 * time.Second
+	// advertJitter is how much sooner or later one may come (section 3.1.2).
+	advertJitter = AdvertInterval / 40
+	// initialInterval is the longest time between the first ones (section 3.1.3), of which
+	// there are initialAdverts (section 3.1.4).
+	initialInterval = 2 * time.Second
+	initialAdverts  = 3
+	// responseDelay is the longest that who asks waits for one.
+	responseDelay = 2 * time.Second
+	// deadAfter is how many intervals a router is known that says nothing (section 3.1.5).
+	deadAfter = 3
+)
+
+// mostRouters is how many multicast routers are told apart behind one port.
+const mostRouters = 16
+
+// speaker is a multicast router: who told that it is one, and where.
+type speaker struct {
+	port string
+	addr netip.Addr
+}
+
+// discovery is who routes multicast on a network.
+type discovery struct {
+	// routers are those that were heard of, and until when.
+	routers map[speaker]time.Duration
+	// advertised is the network as it is advertised, nil where it is not; initial
+	// is how many of the first advertisements are left, nextAdvert when the next goes out.
+	advertised *topology.Network
+	initial    int
+	nextAdvert time.Duration
+}
+
+// routerAt notes a multicast router.
+func (t *Table) routerAt(now time.Duration, n *network, p *port, addr netip.Addr, until time.Duration) {
+	s := speaker{p.name, addr}
+	if _, known := n.routers[s]; !known {
+		var oldest speaker
+		there := 0
+		for other, at := range n.routers {
+			if other.port == p.name {
+				if there == 0 || at < n.routers[oldest] {
+					oldest = other
+				}
+				there++
+			}
+		}
+		switch {
+		case there == 0:
+			t.mark(n)
+		case there == mostRouters:
+			delete(n.routers, oldest)
+		}
+	}
+	n.routers[s] = max(n.routers[s], until)
+}
+
+// Advertised takes a Multicast Router Advertisement of who sends one each interval
+// (RFC 4286 section 3).
+func (t *Table) Advertised(now time.Duration, network, at string, source netip.Addr, interval time.Duration) {
+	if n, p := t.find(network, at); p != nil {
+		if interval == 0 {
+			interval = AdvertInterval
+		}
+		t.routerAt(now, n, p, source, now+deadAfter*interval)
+		t.plan(now, n)
+	}
+}
+
+// Terminated takes a Multicast Router Termination: who sent it is forgotten at once
+// (RFC 4286 section 5).
+func (t *Table) Terminated(now time.Duration, network, at string, source netip.Addr) {
+	if n, p := t.find(network, at); p != nil {
+		delete(n.routers, speaker{p.name, source})
+		t.mark(n)
+		t.plan(now, n)
+	}
+}
+
+// Solicited takes a Multicast Router Solicitation, and reports whether it will be
+// answered (RFC 4286 section 4).
+func (t *Table) Solicited(now time.Duration, network string) bool {
+	n := t.networks[network]
+	if n == nil || n.advertised == nil {
+		return false
+	}
+	if soon := now + t.random(responseDelay); soon < n.nextAdvert {
+		n.nextAdvert = max(soon, now+1)
+	}
+	t.plan(now, n)
+	return true
+}
+
+// turnRouters forgets routers and advertises.
+func (t *Table) turnRouters(now time.Duration, n *network) {
+	for s, until := range n.routers {
+		if until <= now {
+			delete(n.routers, s)
+			t.mark(n)
+		}
+	}
+	if n.advertised == nil || n.nextAdvert > now {
+		return
+	}
+	t.tell(Event{Kind: Advertise, Network: n.name})
+	if n.initial = max(n.initial-1, 0); n.initial > 0 {
+		n.nextAdvert = now + t.random(initialInterval)
+		return
+	}
+	n.nextAdvert = now + AdvertInterval - advertJitter + t.random(2*advertJitter)
+}
+
+// advertise begins, goes on or ends advertising a network as it is now; nil ends.
+func (t *Table) advertise(now time.Duration, n *network, on *topology.Network) {
+	if on != nil && (!n.conf.RouterDiscovery || !n.may()) {
+		on = nil
+	}
+	if old := n.advertised; old != nil && (on == nil || on.Router.LinkLocal != old.Router.LinkLocal) {
+		t.tell(Event{Kind: Terminate, Network: n.name, Former: old})
+		n.advertised = nil
+	}
+	if n.advertised == nil && on != nil {
+		n.initial, n.nextAdvert = initialAdverts, now+t.random(initialInterval)
+	}
+	n.advertised = on
+	if on == nil {
+		n.nextAdvert = 0
+	}
+}

@@ -1,0 +1,167 @@
+package multicast
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"damselfly/internal/topology"
+	"damselfly/internal/wire"
+)
+
+// Serve makes the networks of a snapshot those that are known of.
+func (t *Table) Serve(now time.Duration, s *topology.Snapshot) {
+	if s == t.seen {
+		return
+	}
+	t.seen = s
+	for name, n := range t.networks {
+		if on := s.NetworkNamed(name); on == nil || on.Multicast == nil {
+			t.forget(now, n)
+		}
+	}
+	for _, on := range s.Networks {
+		if on.Multicast == nil {
+			continue
+		}
+		n := t.networks[on.Name]
+		if n == nil {
+			n = &network{
+				name: on.Name, ports: map[string]*port{}, groups: map[netip.Addr]*group{},
+				discovery: discovery{routers: map[speaker]time.Duration{}},
+			}
+			n.timer = timer{owner: n, index: -1}
+			t.networks[on.Name] = n
+			t.mark(n)
+		}
+		if n.now != on {
+			t.adapt(now, n, on)
+		}
+	}
+}
+
+// forget ends a network.
+func (t *Table) forget(now time.Duration, n *network) {
+	t.advertise(now, n, nil)
+	for _, p := range n.ports {
+		t.unplug(n, p)
+	}
+	t.cancel(&n.timer)
+	delete(t.networks, n.name)
+	t.changed = true
+}
+
+// unplug ends a port.
+func (t *Table) unplug(n *network, p *port) {
+	for _, m := range slices.Collect(maps.Values(p.members)) {
+		t.leave(m)
+	}
+	for s := range n.routers {
+		if s.port == p.name {
+			delete(n.routers, s)
+		}
+	}
+	delete(n.ports, p.name)
+	t.mark(n)
+}
+
+// adapt takes over what a network is now.
+func (t *Table) adapt(now time.Duration, n *network, on *topology.Network) {
+	first, before, address := n.now == nil, n.conf, n.address
+	n.now, n.conf, n.address = on, *on.Multicast, netip.Addr{}
+	if on.Router != nil {
+		n.address = on.Router.LinkLocal
+	}
+	if first || before != n.conf || address != n.address {
+		t.mark(n)
+		switch {
+		case n.may() && (n.otherUntil == 0 || n.address.Less(n.other)):
+			t.begin(now, n)
+		case !n.may() && n.otherUntil == 0:
+			n.yield()
+			n.robustness, n.interval = n.conf.Robustness, n.conf.QueryInterval
+		}
+	}
+	t.advertise(now, n, on)
+	there := map[string]bool{}
+	for _, p := range on.Ports {
+		there[p.Name] = true
+		t.plug(now, n, p, first)
+	}
+	for name, p := range n.ports {
+		if !there[name] {
+			t.unplug(n, p)
+		}
+	}
+	t.plan(now, n)
+}
+
+// plug takes over what a port is now. Of one that came or moved nobody knows what it
+// listens to, and who does know it has it elsewhere: it is asked, and what is known of it
+// is told again.
+func (t *Table) plug(now time.Duration, n *network, at *topology.Port, first bool) {
+	p := n.ports[at.Name]
+	if p == nil {
+		p = &port{name: at.Name, members: map[netip.Addr]*member{}}
+		n.ports[at.Name] = p
+	}
+	came := at.OFPort != 0 && at.OFPort != p.ofport
+	p.ofport, p.uplink = at.OFPort, at.Uplink
+	if old := p.conf; old.Router != at.Multicast.Router {
+		t.mark(n)
+	}
+	p.conf = *at.Multicast
+	for _, m := range slices.Collect(maps.Values(p.members)) {
+		if m.static && !slices.Contains(p.conf.Groups, m.group.addr) {
+			t.leave(m)
+		}
+	}
+	for _, g := range p.conf.Groups {
+		if m := p.members[g]; m != nil && !m.static {
+			t.leave(m)
+		}
+		if p.members[g] == nil && Tracked(g) {
+			t.enter(n, p, g, true)
+		}
+	}
+	if !came {
+		return
+	}
+	t.mark(n)
+	if first {
+		return
+	}
+	if n.querying && n.startup == 0 {
+		t.tell(Event{Kind: Ask, Network: n.name, Port: p.name, Query: n.generalQuery()})
+	}
+	if records := p.records(); len(records) > 0 && !p.uplink {
+		t.tell(Event{Kind: Retell, Network: n.name, Port: p.name, Records: records})
+	}
+}
+
+// records are what a listener behind the port would say of itself (RFC 9777 section
+// 5.2.12).
+func (p *port) records() (list []wire.Record) {
+	for _, g := range slices.SortedFunc(maps.Keys(p.members), netip.Addr.Compare) {
+		w := p.members[g].wants()
+		r := wire.Record{Type: wire.ModeIsInclude, Group: g, Sources: w.sources}
+		if w.exclude {
+			r.Type = wire.ModeIsExclude
+			r.Sources = r.Sources[:min(len(r.Sources), sourcesPerRecord)]
+		}
+		for len(r.Sources) > sourcesPerRecord {
+			rest := r.Sources[sourcesPerRecord:]
+			r.Sources = r.Sources[:sourcesPerRecord]
+			list = append(list, r)
+			r.Sources = rest
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// sourcesPerRecord keeps a record within a packet of 1,280 octets: "if the Record Type is
+// IS_EX or TO_EX, a single Multicast Address Record is sent, containing as many source
+// addresses as can fit", of others there are several (RFC 9777 section 5.2.15).
+const sourcesPerRecord = 64

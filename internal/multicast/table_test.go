@@ -1,0 +1,201 @@
+package multicast
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"damselfly/internal/topology"
+	"damselfly/internal/wire"
+)
+
+// world is a Table with a clock, of a network with a guest g, another h, a nested bridge n
+// and an uplink u, on which the router fe80::a asks.
+type world struct {
+	*Table
+	now  time.Duration
+	spec topology.Spec
+	b    topology.Builder
+	of   map[string]uint32 // ports of the switch
+	// sent are the events so far, each with its second.
+	sent []string
+}
+
+func newWorld(change func(*topology.Spec)) *world {
+	w := &world{Table: New(nil), now: time.Hour, of: map[string]uint32{"g": 1, "h": 2, "n": 3, "u": 4, "r": 5}}
+	w.spec = topology.Spec{
+		Networks: []topology.NetworkSpec{{
+			Name: "blue", Uplink: &topology.UplinkSpec{Interface: "u"}, Multicast: &topology.MulticastSpec{Snooping: true, Querier: true},
+			Subnets: []topology.SubnetSpec{{Prefix: netip.MustParsePrefix("fd00:b1::/64")}},
+		}},
+		Routers: []topology.RouterSpec{{Name: "r1", Networks: []topology.PresenceSpec{{Network: "blue", LinkLocal: addr("fe80::a"), MAC: wire.MAC{2, 0, 0, 0, 0, 0xa}}}}},
+		Ports: []topology.PortSpec{
+			{Name: "g", Network: "blue", MAC: wire.MAC{2, 0, 0, 0, 0, 1}}, {Name: "h", Network: "blue", MAC: wire.MAC{2, 0, 0, 0, 0, 2}},
+			{Name: "n", Network: "blue", Unknown: true}, {Name: "r", Network: "blue", MAC: wire.MAC{2, 0, 0, 0, 0, 5}, Router: true},
+		},
+	}
+	if change != nil {
+		change(&w.spec)
+	}
+	w.serve()
+	return w
+}
+
+// serve has the Table serve the spec as it is now.
+func (w *world) serve() {
+	spec := w.spec
+	in := topology.Input{Spec: &spec, Keys: topology.Keys{Networks: map[string]uint16{"blue": 1, "red": 2}, Ports: map[string]uint16{"g": 1, "h": 2, "n": 3, "uplink of blue": 4, "r": 5}}}
+	for name, port := range w.of {
+		in.Bindings = append(in.Bindings, topology.Binding{Interface: name, OFPort: port})
+	}
+	s, problems := w.b.Build(in)
+	if s == nil {
+		panic(problems)
+	}
+	w.Serve(w.now, s)
+	w.hear()
+}
+
+func (w *world) hear() {
+	for _, e := range w.Events() {
+		text := []string{(w.now - time.Hour).String(), e.Kind.String(), e.Port}
+		if e.Query.Group.IsValid() {
+			text = append(text, e.Query.Group.String())
+		}
+		if e.Query.Suppress {
+			text = append(text, "suppressed")
+		}
+		for _, s := range e.Query.Sources {
+			text = append(text, s.String())
+		}
+		for _, r := range e.Records {
+			text = append(text, r.Group.String())
+		}
+		w.sent = append(w.sent, strings.Join(slices.DeleteFunc(text, func(s string) bool { return s == "" }), " "))
+	}
+}
+
+// pass lets time pass.
+func (w *world) pass(d time.Duration) {
+	for end := w.now + d; ; {
+		rest := w.Tick(w.now)
+		w.hear()
+		if w.now+rest > end {
+			w.now = end
+			return
+		}
+		w.now += max(rest, 1)
+	}
+}
+
+// say has a port report.
+func (w *world) say(port string, typ wire.RecordType, group string, sources ...string) Outcome {
+	c := Change{Type: typ, Group: addr(group)}
+	for _, s := range sources {
+		c.Sources = append(c.Sources, addr(s))
+	}
+	o := w.Report(w.now, "blue", port, c, false)
+	w.hear()
+	return o
+}
+
+// shown is who listens, as text: "ff15::1 g:all h:a,b n:-a".
+func (w *world) shown() string {
+	w.Show()
+	var groups []string
+	for _, g := range w.View().Networks()["blue"].Groups {
+		text := []string{g.Group.String()}
+		for _, p := range g.Ports {
+			var sources []string
+			for _, s := range p.Sources {
+				sources = append(sources, strings.TrimPrefix(s.String(), "2001:db8::"))
+			}
+			list := strings.Join(sources, ",")
+			switch {
+			case p.Exclude && list == "":
+				list = "all"
+			case p.Exclude:
+				list = "-" + list
+			}
+			text = append(text, p.Port+":"+list)
+		}
+		groups = append(groups, strings.Join(text, " "))
+	}
+	return strings.Join(groups, "; ")
+}
+
+func (w *world) want(t *testing.T, want string) {
+	t.Helper()
+	if got := w.shown(); got != want {
+		t.Errorf("after %s: %q, want %q", w.now-time.Hour, got, want)
+	}
+}
+
+func (w *world) wantSent(t *testing.T, want ...string) {
+	t.Helper()
+	if !slices.Equal(w.sent, want) {
+		t.Errorf("sent %q, want %q", w.sent, want)
+	}
+	w.sent = nil
+}
+
+func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+const (
+	isIn, isEx, toIn, toEx, allow, block = wire.ModeIsInclude, wire.ModeIsExclude, wire.ChangeToInclude, wire.ChangeToExclude, wire.AllowNewSources, wire.BlockOldSources
+
+	g1, a, b, c = "ff15::1", "2001:db8::a", "2001:db8::b", "2001:db8::c"
+	// mali is the default Multicast Address Listening Interval (RFC 9777 section 9.4).
+	mali = 260 * time.Second
+)
+
+// TestOneListener: what the one guest behind a port says is what it gets.
+func TestOneListener(t *testing.T) {
+	t.Parallel()
+	w := newWorld(nil)
+	for _, step := range []struct {
+		typ     wire.RecordType
+		sources []string
+		want    string
+	}{
+		{toEx, nil, "ff15::1 g:all"},
+		{block, []string{a}, "ff15::1 g:-a"},
+		{block, []string{b}, "ff15::1 g:-a,b"},
+		{allow, []string{a}, "ff15::1 g:-b"},
+		{isEx, []string{c}, "ff15::1 g:-c"},
+		{toIn, []string{a, b}, "ff15::1 g:a,b"},
+		{isIn, []string{c}, "ff15::1 g:a,b,c"},
+		{block, []string{a, c}, "ff15::1 g:b"},
+		{block, []string{b}, ""},
+		{allow, []string{a}, "ff15::1 g:a"},
+		{toEx, []string{a}, "ff15::1 g:-a"},
+		{toIn, nil, ""},
+		{block, []string{a}, ""},
+		{isIn, nil, ""},
+		{wire.RecordType(9), []string{a}, ""},
+	} {
+		w.say("g", step.typ, g1, step.sources...)
+		w.want(t, step.want)
+	}
+	w.pass(time.Millisecond)
+	w.wantSent(t, "1ns queries")
+}
+
+// TestSilence: who does not answer is known for the Multicast Address Listening
+// Interval, and no longer.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	w := newWorld(nil)
+	w.say("g", isEx, g1)
+	w.say("h", isIn, g1, a, b)
+	w.pass(100 * time.Second)
+	w.say("h", isIn, g1, b)
+	w.pass(mali - 100*time.Second - time.Millisecond)
+	w.want(t, "ff15::1 g:all h:a,b")
+	w.pass(time.Millisecond)
+	w.want(t, "ff15::1 h:b")
+	w.pass(100 * time.Second)
+	w.want(t, "")
+}

@@ -1,0 +1,94 @@
+package multicast
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+)
+
+// Shown is what is known of a network, for others to see. It never changes.
+type Shown struct {
+	// Ready says that somebody asks and has been answered; Querying that it is
+	// Damselfly, else Querier is who, where that is known.
+	Ready, Querying bool
+	Querier         netip.Addr
+	// Routers are the ports where multicast routers are.
+	Routers []string
+	Groups  []ShownGroup
+}
+
+// ShownGroup is one group that somebody listens to.
+type ShownGroup struct {
+	Group netip.Addr
+	Slot  uint16
+	Ports []ShownPort
+}
+
+// ShownPort is one port that listens to a group.
+type ShownPort struct {
+	Port string
+	// Exclude says that all sources but Sources are wanted, else these alone.
+	Exclude bool
+	Sources []netip.Addr
+	Static  bool
+}
+
+// View is what is known, for any goroutine to read.
+type View struct {
+	networks atomic.Pointer[map[string]*Shown]
+}
+
+// Networks returns what is known by network. It is not to be changed; a network of
+// which nothing changed keeps its pointer.
+func (v *View) Networks() map[string]*Shown {
+	if m := v.networks.Load(); m != nil {
+		return *m
+	}
+	return nil
+}
+
+// View returns what Show showed last.
+func (t *Table) View() *View { return &t.view }
+
+// Show shows what is known to the View, and reports whether any of it changed.
+func (t *Table) Show() bool {
+	if !t.changed {
+		return false
+	}
+	t.changed = false
+	all := make(map[string]*Shown, len(t.networks))
+	for name, n := range t.networks {
+		if n.dirty {
+			n.dirty, n.shown = false, n.show()
+		}
+		all[name] = n.shown
+	}
+	t.view.networks.Store(&all)
+	return true
+}
+
+func (n *network) show() *Shown {
+	s := &Shown{Ready: n.ready, Querying: n.querying, Querier: n.other}
+	at := map[string]bool{}
+	for r := range n.routers {
+		at[r.port] = true
+	}
+	for name, p := range n.ports {
+		if p.conf.Router {
+			at[name] = true
+		}
+	}
+	s.Routers = sortedKeys(at)
+	for _, addr := range slices.SortedFunc(maps.Keys(n.groups), netip.Addr.Compare) {
+		g := n.groups[addr]
+		shown := ShownGroup{Group: addr, Slot: g.slot}
+		for _, name := range sortedKeys(g.members) {
+			m := g.members[name]
+			w := m.wants()
+			shown.Ports = append(shown.Ports, ShownPort{Port: name, Exclude: w.exclude, Sources: w.sources, Static: m.static})
+		}
+		s.Groups = append(s.Groups, shown)
+	}
+	return s
+}

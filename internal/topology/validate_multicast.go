@@ -1,0 +1,55 @@
+package topology
+
+import (
+	"fmt"
+	"time"
+)
+
+// Bounds of a querier's times: what the fields of its messages can say (RFC 9777
+// sections 5.1.3 and 5.1.9).
+const (
+	maxQueryInterval    = 31744 * time.Second
+	maxResponseInterval = 8387584 * time.Millisecond
+)
+
+// multicast checks what is to be done about multicast on a network.
+func (c *checker) multicast(object string, n *NetworkSpec) {
+	m := n.Multicast
+	if m == nil {
+		return
+	}
+	query, response := or(m.QueryInterval, DefaultQueryInterval), or(m.ResponseInterval, DefaultResponseInterval)
+	if m.QueryInterval != nil {
+		c.duration(object+".query_interval", "RFC 9777 section 5.1.9", query, time.Second, time.Second, maxQueryInterval)
+	}
+	if m.ResponseInterval != nil {
+		c.duration(object+".response_interval", "RFC 9777 section 5.1.3", response, time.Millisecond, time.Millisecond, maxResponseInterval)
+	}
+	if m.LastListenerInterval != nil {
+		c.duration(object+".last_listener_interval", "RFC 9777 section 5.1.3", *m.LastListenerInterval, time.Millisecond, time.Millisecond, maxResponseInterval)
+	}
+	switch {
+	case response >= query:
+		c.add(object+".response_interval", "RFC 9777 section 9.3", "%s is not shorter than the query_interval of %s: give less", response, query)
+	case m.RouterDiscovery && !m.Querier:
+		c.add(object+".router_discovery", "RFC 4286 section 2", "advertises a multicast router where none asks for listeners: set querier as well")
+	}
+	if m.Querier && len(n.Subnets) == 0 && !c.routed[n.Name] {
+		c.add(object+".querier", "RFC 9777 section 5.1.14", "nobody is on network %s whom queries could come from: put a router on it, or give it a subnet", n.Name)
+	}
+}
+
+// portMulticast checks what is known of a port's listeners.
+func (c *checker) portMulticast(object string, p *PortSpec, n *networkFacts) {
+	if p.Multicast == nil {
+		return
+	}
+	if multicastOf(n.spec.Multicast) == nil {
+		c.add(object, "", "network %s carries multicast to all: set its multicast.snooping, or leave this out", p.Network)
+	}
+	for i, g := range p.Multicast.Groups {
+		if !g.IsMulticast() || !g.Is6() {
+			c.add(fmt.Sprintf("%s.groups[%d]", object, i), "RFC 4291 section 2.7", "%s is no multicast group: give one such as ff15::1234", g)
+		}
+	}
+}
