@@ -3,10 +3,10 @@ GO ?= go
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check unit race bench fuzz soak golden clean
+.PHONY: help setup build demo test check unit race bench bench-peers fuzz soak golden clean
 
 help: ## what there is
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what the lab and the tests need (Debian packages)
 	@.ci/setup
@@ -36,6 +36,9 @@ golden: ## rewrite golden files from what the code says now
 bench: setup ## ns and allocations a frame, answers a second through Open vSwitch, a million leases
 	$(GO) test -run '^$$' -bench . -benchmem ./bench/
 	$(GO) test -run '^$$' -bench Million -benchtime 1x ./internal/lease/
+
+bench-peers: setup build ## Damselfly beside OVN, Kea, radvd, dnsmasq and bare responders, in one run; writes bench/results
+	$(GO) run ./bench/peers
 
 FUZZTIME ?= 60s
 fuzz: ## every fuzz target, FUZZTIME each (60s)

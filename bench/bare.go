@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"strings"
 
 	"damselfly/internal/openflow"
 	"damselfly/internal/wire"
@@ -24,7 +26,38 @@ var BareMAC = wire.MAC{2, 0xba, 0x5e, 0, 0, 1}
 // bareBatch is how many replies Bare writes at once.
 const bareBatch = 64
 
-// Bare answers Neighbor Solicitations as packet-ins with the least that can: one
+// BareVariable makes a program that calls BeBare first a bare responder: its kind,
+// a space, and the bridge's socket or the device it is behind.
+const BareVariable = "DAMSELFLY_BENCH_BARE"
+
+// The kinds of bare responders.
+const (
+	BarePacketIn = "packet-in"
+	BareByTap    = "tap"
+	BareByVeth   = "veth"
+)
+
+// BeBare is a bare responder, if the environment says that this process is one. It
+// returns false otherwise. It prints "ready" once it serves.
+func BeBare() (bool, error) {
+	what := os.Getenv(BareVariable)
+	if what == "" {
+		return false, nil
+	}
+	kind, where, _ := strings.Cut(what, " ")
+	ready := func() { fmt.Println("ready") }
+	switch kind {
+	case BarePacketIn:
+		return true, Bare(context.Background(), where, ready)
+	case BareByTap:
+		return true, BareTap(where, ready)
+	case BareByVeth:
+		return true, BareSocket(where, ready)
+	}
+	return true, fmt.Errorf("no bare responder is called %q", kind)
+}
+
+// Bare answers Neighbor Solicitations, and DHCPv6, as packet-ins with the least that can: one
 // connection with a buffered stream, a packet-out made beforehand in which
 // addresses, port and checksum are replaced, up to 64 in one write. It looks at
 // nothing, so what it does is what the transport costs. It dials target, calls
@@ -131,6 +164,7 @@ type bare struct {
 	ready    func()
 	out      []byte
 	replies  int
+	datagram [bareRoom]byte
 }
 
 func (b *bare) serve() error {
@@ -182,18 +216,20 @@ func (b *bare) message(m openflow.Message) {
 	}
 }
 
-// answer appends the advertisement for a solicitation. The first property of a
-// packet-in is the frame, and the first field of its metadata the ingress port.
+// answer appends the answer to a packet-in. Its first property is the frame, and
+// the first field of its metadata the ingress port.
 func (b *bare) answer(m openflow.Message) {
 	const (
-		frame    = 16 + 4
-		tail     = (frame + nsLen + 7) &^ 7
+		property = 16
+		frame    = property + 4
 		metadata = 6
 	)
-	if len(m) < tail {
+	length := int(binary.BigEndian.Uint16(m[property+2:]))
+	tail := property + (length+7)&^7
+	if length < 4+nsLen || len(m) < tail {
 		return
 	}
-	ns, port := m[frame:frame+nsLen], uint32(0)
+	f, port := m[frame:property+length], uint32(0)
 	for p := m[tail:]; len(p) >= 12; {
 		if binary.BigEndian.Uint16(p) == metadata {
 			port = binary.BigEndian.Uint32(p[8:])
@@ -205,8 +241,18 @@ func (b *bare) answer(m openflow.Message) {
 	b.out = append(b.out, b.template...)
 	o := b.out[start:]
 	binary.BigEndian.PutUint32(o[bareOutput:], port)
-	copy(o[bareFrame:], ns[6:12])
-	bareFill(o[bareFrame:], ns, b.constant)
+	if f[20] == wire.ProtocolUDP {
+		n := bareDHCPv6(b.datagram[:], f)
+		if n == 0 {
+			b.out = b.out[:start]
+			return
+		}
+		b.out = append(b.out[:start+bareFrame], b.datagram[:n]...)
+		binary.BigEndian.PutUint16(b.out[start+2:], uint16(bareFrame+n))
+	} else {
+		copy(o[bareFrame:], f[6:12])
+		bareFill(o[bareFrame:], f, b.constant)
+	}
 	b.replies++
 }
 

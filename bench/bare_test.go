@@ -12,7 +12,7 @@ import (
 )
 
 // bareKinds are the transports, the one that all others are compared with first.
-var bareKinds = []string{barePacketIn, bareTap, bareSocket}
+var bareKinds = []string{BarePacketIn, BareByTap, BareByVeth}
 
 // newBares sets up one ovs-vswitchd with a bridge for each kind of bare
 // responder, as many guests on each.
@@ -36,15 +36,15 @@ func (t *theater) addBare(tb testing.TB, bridge, kind string) responder {
 		}
 	}
 	must(t.AddBridge(bridge, "fail_mode=secure"))
-	device, flows := "p-"+kind, []string{BareFlow}
+	device, flows := "p-"+kind, []string{BareFlow, BareDHCPv6Flow}
 	r := responder{site: t.addGuests(tb, bridge, kind)}
 	r.site.Answerer = BareMAC
 	switch kind {
-	case barePacketIn:
+	case BarePacketIn:
 		r.pid = t.startBare(tb, kind+" "+t.Mgmt(bridge))
-	case bareTap:
+	case BareByTap:
 		r.pid = t.startBare(tb, kind+" "+device)
-	case bareSocket:
+	case BareByVeth:
 		peer := device + "-in"
 		out, err := t.Command("ip", "link", "add", device, "type", "veth", "peer", "name", peer).CombinedOutput()
 		if err != nil {
@@ -53,7 +53,7 @@ func (t *theater) addBare(tb testing.TB, bridge, kind string) responder {
 		must(t.Within(func() error { return bareUp(device) }))
 		r.pid = t.startBare(tb, kind+" "+peer)
 	}
-	if kind != barePacketIn {
+	if kind != BarePacketIn {
 		_, err := t.Vsctl("add-port", bridge, device)
 		must(err)
 		port, err := t.OFPort(device)
@@ -71,6 +71,12 @@ func (t *theater) addBare(tb testing.TB, bridge, kind string) responder {
 // it would be no measure.
 func TestBareNoLoss(t *testing.T) {
 	th, cases := newBares(t)
+	for _, c := range cases[:2] {
+		for _, k := range []loadgen.Kind{loadgen.Solicit, loadgen.Request} {
+			c.kind, c.name = k, fmt.Sprintf("%s/kind=%s", c.name, k)
+			cases = append(cases, c)
+		}
+	}
 	for _, c := range cases {
 		l := th.load(t, c, perGuest)
 		if r := run(t, l, 2_000); r.Answered != 2_000 || r.Strays > 0 {

@@ -9,30 +9,31 @@ import (
 )
 
 // BarePuntFlows are what a bridge needs for a bare responder behind its port
-// number port, in ovs-ofctl's words: every Neighbor Solicitation goes there with
-// the number of its port in a tag, and what comes from there goes out of the port
-// that its tag names.
+// number port, in ovs-ofctl's words: every Neighbor Solicitation and message to
+// DHCPv6 servers goes there with the number of its port in a tag, and what comes
+// from there goes out of the port that its tag names.
 func BarePuntFlows(port uint32) []string {
+	punt := func(match string) string {
+		return fmt.Sprintf("table=0,priority=1,%s,"+
+			"actions=push_vlan:0x8100,move:NXM_OF_IN_PORT[0..11]->OXM_OF_VLAN_VID[0..11],output:%d", match, port)
+	}
 	return []string{
 		fmt.Sprintf("table=0,priority=2,in_port=%d,vlan_tci=0x1000/0x1000,"+
 			"actions=move:OXM_OF_VLAN_VID[0..11]->NXM_NX_REG0[0..11],pop_vlan,output:NXM_NX_REG0[]", port),
-		fmt.Sprintf("table=0,priority=1,icmp6,icmp_type=135,"+
-			"actions=push_vlan:0x8100,move:NXM_OF_IN_PORT[0..11]->OXM_OF_VLAN_VID[0..11],output:%d", port),
+		punt("icmp6,icmp_type=135"), punt("udp6,tp_dst=547"),
 	}
 }
 
 // tagLen is the length of a VLAN tag; it stands behind the two MACs.
 const tagLen = 4
 
-// puntRoom is room for a frame that a bare responder reads: all are solicitations.
-const puntRoom = 128
-
 // barePunt is what the bare responders of both kinds of port share: as many
 // frames as are moved at once, each answer made beforehand but for what differs.
 type barePunt struct {
 	constant uint32
-	in       [bareBatch][puntRoom]byte
+	in       [bareBatch][bareRoom]byte
 	out      [bareBatch][nsLen + tagLen]byte
+	datagram [bareRoom + tagLen]byte
 }
 
 func newBarePunt() *barePunt {
@@ -52,6 +53,18 @@ func (b *barePunt) answer(i int, ns []byte, tci uint16) {
 	copy(o, ns[6:12])
 	o[14], o[15] = byte(tci>>8), byte(tci)
 	bareFill(o[tagLen:], ns, b.constant)
+}
+
+// tagged is the answer to a message of DHCPv6, valid until the next one.
+func (b *barePunt) tagged(f []byte, tci uint16) []byte {
+	d := b.datagram[:]
+	n := bareDHCPv6(d[tagLen:], f)
+	if n == 0 {
+		return nil
+	}
+	copy(d, d[tagLen:tagLen+12])
+	d[12], d[13], d[14], d[15] = 0x81, 0, byte(tci>>8), byte(tci)
+	return d[:tagLen+n]
 }
 
 // bareUp sets a device up, with nothing of the host's on it.

@@ -6,10 +6,12 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"damselfly/internal/wire"
 )
 
-// BareTap answers Neighbor Solicitations behind a tap that it makes under a name,
-// with the least that can: frames are read until there are none or 64, then all
+// BareTap answers Neighbor Solicitations, and DHCPv6, behind a tap that it makes
+// under a name, with the least that can: frames are read until there are none or 64, then all
 // are answered, one system call each way for each. It calls ready once the
 // device is up.
 func BareTap(name string, ready func()) error {
@@ -55,8 +57,16 @@ func BareTap(name string, ready func()) error {
 			// The MACs go where they would be without the tag.
 			tci := uint16(f[14])<<8 | uint16(f[15])
 			copy(f[tagLen:tagLen+12], f[:12])
-			b.answer(i, f[tagLen:], tci)
-			if _, err := unix.Write(fd, b.out[i][:]); err != nil {
+			out := b.out[i][:]
+			if f = f[tagLen:]; f[20] == wire.ProtocolUDP {
+				out = b.tagged(f, tci)
+			} else {
+				b.answer(i, f, tci)
+			}
+			if len(out) == 0 {
+				continue
+			}
+			if _, err := unix.Write(fd, out); err != nil {
 				return fmt.Errorf("write to tap %s: %w", name, err)
 			}
 		}

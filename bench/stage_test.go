@@ -21,40 +21,14 @@ import (
 	"damselfly/internal/wire"
 )
 
-// bareVariable makes this test binary a bare responder: its kind, a space, and
-// the bridge's socket or the device it is behind.
-const bareVariable = "DAMSELFLY_BENCH_BARE"
-
-// The kinds of bare responders.
-const (
-	barePacketIn = "packet-in"
-	bareTap      = "tap"
-	bareSocket   = "veth"
-)
-
-func beBare(what string) error {
-	kind, where, _ := strings.Cut(what, " ")
-	ready := func() { fmt.Println("ready") }
-	switch kind {
-	case barePacketIn:
-		return Bare(context.Background(), where, ready)
-	case bareTap:
-		return BareTap(where, ready)
-	case bareSocket:
-		return BareSocket(where, ready)
-	}
-	return fmt.Errorf("no bare responder is called %q", kind)
-}
-
 // program is the damselfly under test, built once.
 var program string
 
 func TestMain(m *testing.M) {
-	if what := os.Getenv(bareVariable); what != "" {
-		if err := beBare(what); err != nil {
-			fmt.Fprintln(os.Stderr, "bare responder:", err)
-			os.Exit(1)
-		}
+	if bare, err := BeBare(); err != nil {
+		fmt.Fprintln(os.Stderr, "bare responder:", err)
+		os.Exit(1)
+	} else if bare {
 		os.Exit(0)
 	}
 	os.Exit(testMain(m))
@@ -141,7 +115,7 @@ func newTheater(tb testing.TB, ndExt bool, transport string) *theater {
 	must(l.SetNDExt(ndExt))
 	t := &theater{Stage: s}
 	t.damselfly.site = t.addGuests(tb, stage.Bridge, "vm")
-	t.bare = t.addBare(tb, bareBridge, map[string]string{byPacketIn: barePacketIn, byPort: bareTap}[transport])
+	t.bare = t.addBare(tb, bareBridge, map[string]string{byPacketIn: BarePacketIn, byPort: BareByTap}[transport])
 	must(s.Configure(topologyText()))
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -197,7 +171,7 @@ func (t *theater) addGuests(tb testing.TB, bridge, name string) loadgen.Site {
 func (t *theater) startBare(tb testing.TB, what string) (pid int) {
 	tb.Helper()
 	cmd := t.Command(os.Args[0])
-	cmd.Env = append(cmd.Environ(), bareVariable+"="+what)
+	cmd.Env = append(cmd.Environ(), BareVariable+"="+what)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -241,6 +241,20 @@ func TestCorrupted(t *testing.T) {
 	}
 }
 
+// TestAnyClass: where a site says so, traffic class and flow label may be any.
+func TestAnyClass(t *testing.T) {
+	t.Parallel()
+	f := na(nil)
+	f[14], f[15], f[16] = 0x6c, 0x01, 0x23
+	for _, any := range []bool{false, true} {
+		l := desk(t, NS)
+		l.site.AnyClass = any
+		if err := l.take(l.stations[0], f, 0); (err == nil) != any {
+			t.Errorf("AnyClass %v: got %v", any, err)
+		}
+	}
+}
+
 // TestOneAddressTwice: no two clients get the same.
 func TestOneAddressTwice(t *testing.T) {
 	t.Parallel()

@@ -53,6 +53,14 @@ func (l *Load) Run(ctx context.Context, p Plan) (*Result, error) {
 	for _, s := range l.mix {
 		l.result.Kinds = append(l.result.Kinds, Tally{Kind: s.Kind})
 	}
+	// A run that ended by an error left some outstanding.
+	for _, s := range l.stations {
+		for _, t := range s.slots {
+			if t.out {
+				l.end(t)
+			}
+		}
+	}
 	begin := time.Since(l.start)
 	l.last = begin
 	if err := l.issue(ctx, begin); err != nil {

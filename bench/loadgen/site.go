@@ -38,6 +38,9 @@ type Site struct {
 	// Answerer is what all Neighbor Advertisements give as link-layer address, the
 	// zero MAC that each gives its owner's.
 	Answerer wire.MAC
+	// AnyClass takes answers of any traffic class and flow label, which are a
+	// sender's own (RFC 8200 sections 6 and 7); else both must be 0.
+	AnyClass bool
 	// Leases is where addresses by DHCPv6 must lie, and DNS the servers that
 	// INFORMATION-REQUEST is told of.
 	Leases netip.Prefix

@@ -1,8 +1,7 @@
 // Command damselfly-load loads whatever answers Neighbor Discovery, echo and
 // DHCPv6 on a link, checks every answer and tells how many there were and how long
 // they took. It speaks for guests by packet sockets, so it needs CAP_NET_RAW, and
-// interfaces whose kernel does not answer for them. Answers of ICMPv6 must have
-// traffic class and flow label 0 (a Linux kernel needs net.ipv6.auto_flowlabels=0).
+// interfaces whose kernel does not answer for them.
 //
 //	damselfly-load -guest eth0 -neighbor fd00:b1::12=02:00:00:00:00:12 -mix ns=1 -outstanding 16
 //	damselfly-load -guest eth0 -leases fd00:c1::/64 -mix request=1 -rate 500 -for 10s
@@ -63,6 +62,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 // parse reads the command line, or prints what it may be.
 func parse(args []string, out io.Writer) (o options, err error) {
 	o.site.Router.Lifetime = 30 * time.Minute
+	o.site.AnyClass = true
 	o.each = 16
 	f := flag.NewFlagSet("damselfly-load", flag.ContinueOnError)
 	f.Func("guest", "an `INTERFACE[,ADDRESS...]` that asks, by its MAC; the others ask for its addresses, and the first sends its echoes (again for each guest)", o.addGuest)

@@ -18,7 +18,7 @@ func TestAgainstKernel(t *testing.T) {
 	}
 	g, err := l.AddGuest(lab.GuestOptions{Name: "kernel", Bridge: "br0", MAC: "02:00:00:00:00:12",
 		Addresses: []netip.Prefix{netip.MustParsePrefix("fd00:b1::12/64")},
-		Sysctls:   map[string]string{"net.ipv6.conf.eth0.accept_dad": "0", "net.ipv6.auto_flowlabels": "0"}})
+		Sysctls:   map[string]string{"net.ipv6.conf.eth0.accept_dad": "0"}})
 	if err != nil {
 		t.Fatal(err)
 	}

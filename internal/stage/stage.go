@@ -25,7 +25,7 @@ import (
 // Bridge is the name of the bridge on every stage.
 const Bridge = "br-dfly"
 
-// Stage is a lab with one bridge.
+// Stage is a bridge of a lab, and who serves it.
 type Stage struct {
 	*lab.Lab
 	// Binary is the damselfly that Serve starts.
@@ -34,24 +34,35 @@ type Stage struct {
 	ConfigPath string
 	// Punt is how frames are to come from the switch; "" leaves it to Damselfly.
 	Punt string
+
+	bridge, state, api string
 }
 
-// api is where every Damselfly on a stage listens: each stage has a network
-// namespace of its own.
+// api is where the Damselfly of a lab listens: each lab has a network namespace of
+// its own.
 const api = "127.0.0.1:8686"
 
 // New puts the bridge into a lab, with fail_mode=secure as the README says.
 func New(l *lab.Lab, binary string) (*Stage, error) {
-	if err := l.AddBridge(Bridge, "fail_mode=secure"); err != nil {
-		return nil, err
-	}
-	return &Stage{Lab: l, Binary: binary, ConfigPath: filepath.Join(l.RunDir, "damselfly.yaml")}, nil
+	return newStage(&Stage{Lab: l, Binary: binary, ConfigPath: filepath.Join(l.RunDir, "damselfly.yaml"),
+		bridge: Bridge, state: filepath.Join(l.RunDir, "state"), api: api})
+}
+
+// Beside puts another bridge into a lab, whose Damselfly listens at an address of
+// its own.
+func Beside(l *lab.Lab, binary, bridge, address string) (*Stage, error) {
+	return newStage(&Stage{Lab: l, Binary: binary, ConfigPath: filepath.Join(l.RunDir, bridge+".yaml"),
+		bridge: bridge, state: filepath.Join(l.RunDir, bridge+".state"), api: address})
+}
+
+func newStage(s *Stage) (*Stage, error) {
+	return s, s.AddBridge(s.bridge, "fail_mode=secure")
 }
 
 // Configure writes the configuration: networks, routers and ports in YAML. The
 // rest is the stage's. A running Damselfly takes it over.
 func (s *Stage) Configure(topology string) error {
-	text := fmt.Sprintf("bridge: %s\nstate: %s\napi: %s\n", Bridge, filepath.Join(s.RunDir, "state"), api)
+	text := fmt.Sprintf("bridge: %s\nstate: %s\napi: %s\n", s.bridge, s.state, s.api)
 	if s.Punt != "" {
 		text += fmt.Sprintf("punt: %s\n", s.Punt)
 	}
@@ -138,7 +149,7 @@ func (d *Daemon) Status() (st agent.Status, err error) {
 // what JSON is decoded into.
 func (d *Daemon) Get(path string, into any) error {
 	return d.stage.Within(func() error {
-		conn, err := net.DialTimeout("tcp", api, time.Second)
+		conn, err := net.DialTimeout("tcp", d.stage.api, time.Second)
 		if err != nil {
 			return err
 		}
@@ -146,7 +157,7 @@ func (d *Daemon) Get(path string, into any) error {
 			DisableKeepAlives: true,
 			DialContext:       func(context.Context, string, string) (net.Conn, error) { return conn, nil },
 		}}
-		resp, err := client.Get("http://" + api + path)
+		resp, err := client.Get("http://" + d.stage.api + path)
 		if err != nil {
 			return err
 		}

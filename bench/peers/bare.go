@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"damselfly/bench"
+)
+
+// The bare responders, by their transport.
+const (
+	barePacketIn = "bare, packet-in"
+	barePort     = "bare, punt port"
+)
+
+// bare runs this program as a bare responder, by packet-ins or behind a port.
+func (h *house) bare(_ context.Context, port bool) (*contender, error) {
+	name, bridge, what := barePacketIn, "br-bare", bench.BarePacketIn+" "+h.Mgmt("br-bare")
+	flows := []string{bench.BareFlow, bench.BareDHCPv6Flow}
+	if port {
+		name, bridge, what = barePort, "br-bareport", bench.BareByTap+" bare-tap"
+	}
+	if err := h.AddBridge(bridge, "fail_mode=secure"); err != nil {
+		return nil, err
+	}
+	s, err := h.guestsOf(bridge[3:]+"-", bridge)
+	if err != nil {
+		return nil, err
+	}
+	s.Answerer = bench.BareMAC
+	pid, err := h.self(what)
+	if err != nil {
+		return nil, err
+	}
+	if port {
+		if _, err := h.Vsctl("add-port", bridge, "bare-tap"); err != nil {
+			return nil, err
+		}
+		number, err := h.OFPort("bare-tap")
+		if err != nil {
+			return nil, err
+		}
+		flows = bench.BarePuntFlows(number)
+	}
+	for _, f := range flows {
+		if _, err := h.Ofctl("add-flow", bridge, f); err != nil {
+			return nil, err
+		}
+	}
+	return &contender{name: name, kinds: bareKinds, site: s, pids: []int{pid}}, nil
+}
+
+// self starts this program as a bare responder and returns its process once it
+// serves.
+func (h *house) self(what string) (int, error) {
+	me, err := os.Executable()
+	if err != nil {
+		return 0, err
+	}
+	cmd := h.Command(me)
+	cmd.Env = append(cmd.Environ(), bench.BareVariable+"="+what)
+	cmd.Stderr = h.log
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return 0, err
+	}
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
+		return 0, fmt.Errorf("the bare responder said %q: %w", line, err)
+	}
+	go func(cmd *exec.Cmd) { _ = cmd.Wait() }(cmd)
+	return cmd.Process.Pid, nil
+}
