@@ -4,7 +4,10 @@
 //
 //	loadgen        the load: many guests, all kinds of exchanges, every answer checked
 //	mmsg           many frames a system call
+//	peers          the comparison with OVN, Kea, radvd and dnsmasq, which `make bench-peers` runs
+//	chart          its pictures
 //	bare.go        Bare: the least that can answer a packet-in, to compare with
+//	baredhcpv6.go  what it answers to DHCPv6, storing nothing
 //	barepunt.go    the same behind a port of the bridge: what the two kinds of port share
 //	baretap.go     BareTap: behind a tap
 //	baresocket.go  BareSocket: behind a veth pair
@@ -19,7 +22,6 @@
 //	bare_test.go       the transports with the bare responders behind them
 //	measure_test.go    the measures themselves
 //	dhcpv6_test.go     DHCPv6's fast lane in process
-//	kea_test.go        four-way DHCPv6 exchanges through Open vSwitch, beside Kea
 //	carry_test.go      what carrying a packet between guests costs, beside NORMAL; what no rule allows
 //	traffic_test.go    what they send: UDP, echo, TCP
 //	groups_test.go     how many flows a security group takes

@@ -89,7 +89,11 @@ func median(list []float64) float64 {
 
 // measure has all contenders take turns in every trial.
 func (h *house) measure(ctx context.Context) (*report, error) {
-	r := &report{house: h, when: time.Now(), loadBefore: loadAverage()}
+	sync, err := syncTime(h.dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &report{house: h, when: time.Now(), loadBefore: loadAverage(), sync: sync}
 	for _, t := range trials {
 		cells, err := h.try(ctx, t)
 		if err != nil {
