@@ -160,7 +160,9 @@ func (a Punt) String() string {
 func (a SetField) String() string {
 	m := FieldMatch(a)
 	v := a.Field.text(a.Value)
-	if !m.Exact() {
+	if bits, prefix := maskBits(a.Mask); prefix && a.Field.Info().Size == 16 && bits < 128 {
+		v += fmt.Sprintf("/%d", bits)
+	} else if !m.Exact() {
 		v += "/" + a.Field.text(a.Mask)
 	}
 	return fmt.Sprintf("set_field:%s->%s", v, setName(a.Field))

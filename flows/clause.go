@@ -78,6 +78,8 @@ var clauses = [roles]Clause{
 	RoleListen:             {"goes to who listens to its multicast group", "RFC 4541 section 3"},
 	RoleDropMLDInvalid:     {"is dropped: no router may accept this Multicast Listener Discovery (hop limit 1, no fragment), or the port's limit lets none of it pass", "RFC 9777 section 5"},
 	RoleDropUnwanted:       {"is dropped: the port listens to its multicast group, but not to its source", "RFC 9777 section 7.2"},
+	RoleTranslate:          {"is translated to a floating address, or from one", "RFC 6296 section 3"},
+	RoleDropUntranslated:   {"is dropped: it is an ICMPv6 error to or from a floating address, or of an address not known yet, and the port's limit of class error lets none of these pass", "RFC 4443 section 2.4"},
 	RoleDropDHCPv4Server:   {Text: "is dropped: only a DHCPv4 server sends from port 67 or to port 68, and no secured guest is one"},
 	RoleDropPuntPort:       {Text: "is dropped: it came from the punt port and is no reply of Damselfly's"},
 }

@@ -68,7 +68,7 @@ type listenedSource struct {
 
 // compiledRouter is a Piece and what it was made from.
 type compiledRouter struct {
-	routes []topology.Route
+	from *topology.Router
 	*Piece
 }
 
@@ -152,14 +152,21 @@ func (c *Compiler) updateRouters(s *topology.Snapshot) map[uint32]compiledRouter
 	routers := make(map[uint32]compiledRouter, len(s.Routers))
 	for _, r := range s.Routers {
 		k, ok := c.routers[r.ID]
-		if !ok || !slices.Equal(k.routes, r.Routes) {
+		if !ok || !sameRouter(k.from, r) {
 			b := builder{env: c.env, Piece: &Piece{}}
 			b.routerFlows(r)
-			k = compiledRouter{r.Routes, b.Piece}
+			k.Piece = b.Piece
 		}
+		k.from = r
 		routers[r.ID] = k
 	}
 	return routers
+}
+
+// sameRouter reports whether two routers have the same flows of their own.
+func sameRouter(a, b *topology.Router) bool {
+	return slices.Equal(a.Routes, b.Routes) && slices.Equal(a.Floating, b.Floating) &&
+		slices.Equal(a.Translations, b.Translations) && slices.Equal(a.Hidden, b.Hidden)
 }
 
 func (c *Compiler) pieces() *Pieces {
@@ -247,6 +254,7 @@ func (b *builder) baseFlows() {
 	b.baseDHCPv6Flows()
 	b.baseMulticastFlows()
 	b.baseRouteFlows()
+	b.baseFloatingFlows()
 	b.puntFlows()
 	b.puntPortFlows()
 	b.baseFilterFlows()

@@ -173,6 +173,10 @@ const (
 	RoleDropMLDInvalid
 	// RoleDropUnwanted ends a copy of what goes to a multicast group for a port that does not want it from its source.
 	RoleDropUnwanted
+	// RoleTranslate puts a floating address in the place of a guest's own, or the other way.
+	RoleTranslate
+	// RoleDropUntranslated ends a packet to or from a floating address that no flow can translate, and that the port's limit lets not pass to Damselfly.
+	RoleDropUntranslated
 	roles
 )
 
@@ -190,6 +194,7 @@ var roleNames = [roles]string{
 	"neighbor", "drop-unresolved", "drop-uplink",
 	"drop-dhcpv4-server", "drop-inverse", "drop-punt-port",
 	"listen", "drop-mld-invalid", "drop-unwanted",
+	"translate", "drop-untranslated",
 }
 
 // String returns the role's name as metrics and plans write it.
@@ -217,5 +222,5 @@ func (r Role) Drop() bool { return strings.HasPrefix(r.String(), "drop-") }
 // Counted reports whether the packet counts of the role's flows mean something
 // to an operator: an answer, a forward or a drop.
 func (r Role) Counted() bool {
-	return r.Drop() || r == RoleNDAnswer || r == RoleNDForward || r == RoleNDAway || r == RoleEchoAnswer || r == RoleRoute || r == RoleNeighbor || r == RoleRule
+	return r.Drop() || r == RoleNDAnswer || r == RoleNDForward || r == RoleNDAway || r == RoleEchoAnswer || r == RoleRoute || r == RoleNeighbor || r == RoleTranslate || r == RoleRule
 }

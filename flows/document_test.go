@@ -65,7 +65,7 @@ func document(t *testing.T) string {
 		field Field
 	}{{"regPort", regPort}, {"regClass", regClass}, {"regOut", regOut}, {"regND", regND}, {"regFlags", regFlags}, {"regGroup", regGroup},
 		{"regRemote", regRemote}, {"regVerdict", regVerdict}, {"regRule", regRule},
-		{"regRouter", regRouter}, {"regVia", regVia}, {"regTrouble", regTrouble}, {"regDrop", regDrop}, {"regDropPort", regDropPort}} {
+		{"regRouter", regRouter}, {"regVia", regVia}, {"regTrouble", regTrouble}, {"regFloating", regFloating}, {"regDrop", regDrop}, {"regDropPort", regDropPort}} {
 		fmt.Fprintf(&b, "| %s | %s |\n", r.field, find(t, "registers.go", "reg", r.name))
 	}
 	fmt.Fprintf(&b, "\nBits of %s:\n\n| mask | name | what it says |\n|---|---|---|\n", regND)
@@ -81,6 +81,13 @@ func document(t *testing.T) string {
 		mask uint32
 	}{{"verdictAllow", verdictAllow}, {"verdictReject", verdictReject}, {"verdictLog", verdictLog}, {"verdictCut", verdictCut}} {
 		fmt.Fprintf(&b, "| %#x | %s | %s |\n", bit.mask, bit.name, find(t, "registers.go", "verdict", bit.name))
+	}
+	fmt.Fprintf(&b, "\nBits of %s:\n\n| mask | name | what it says |\n|---|---|---|\n", regFloating)
+	for _, bit := range []struct {
+		name string
+		mask uint32
+	}{{"floatingIn", floatingIn}, {"floatingError", floatingError}, {"floatingDone", floatingDone}} {
+		fmt.Fprintf(&b, "| %#x | %s | %s |\n", bit.mask, bit.name, find(t, "registers.go", "floating", bit.name))
 	}
 	b.WriteString("\n## Groups\n\n" +
 		"Numbers count from the first group of the configured range; a network's flood group\n" +
@@ -141,7 +148,7 @@ func TestEverythingIsDocumented(t *testing.T) {
 		t.Errorf("%d tables have a comment, %d have a name", n, len(tableNames))
 	}
 	text := document(t)
-	for _, prefix := range []string{"reg", "nd", "verdict"} {
+	for _, prefix := range []string{"reg", "nd", "verdict", "floating"} {
 		for _, c := range constants(t, "registers.go", prefix) {
 			if !strings.Contains(text, c.text) {
 				t.Errorf("the document does not speak of %s", c.name)

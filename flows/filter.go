@@ -144,8 +144,9 @@ func (b *builder) portFilterFlows(p *topology.Port) {
 		return
 	}
 	// A flood comes back to its sender, where Open vSwitch prunes it; its rules
-	// must not hear of it.
-	loop := Match{}.From(p.Key).With(regOut, U32(uint32(p.Key)))
+	// must not hear of it. What a guest sends to its own floating address does
+	// come back.
+	loop := Match{}.From(p.Key).With(regOut, U32(uint32(p.Key))).WithMask(regFloating, Value{}, U32(floatingIn))
 	b.add(TableIngress, filterLoop, RoleTrack, loop, Resubmit{TableOutput})
 	for _, s := range []*side{&egress, &ingress} {
 		at := Match{}.With(s.port, U32(uint32(p.Key)))

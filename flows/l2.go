@@ -9,6 +9,7 @@ const (
 	switchFlood   = 90
 	switchUnknown = 10
 	// In the output table, before the port itself.
+	outputSelf   = 400
 	outputUplink = 200
 )
 

@@ -356,7 +356,7 @@ func TestFlowsPerPort(t *testing.T) {
 func TestPrefixTables(t *testing.T) {
 	got, want := PrefixTables(), map[uint8]bool{}
 	for _, f := range slices.Concat(compilationOf(named["prefixes"](), envs["ndext-pulse"]).flows, compilationOf(named["groups"](), envs["plain"]).flows,
-		compilationOf(buildMulticast(), envs["plain"]).flows) {
+		compilationOf(buildMulticast(), envs["plain"]).flows, compilationOf(named["floating"](), envs["plain"]).flows) {
 		for _, e := range f.Match {
 			switch e.Field {
 			case IPv6Src, IPv6Dst, IPv4Src, IPv4Dst:

@@ -13,7 +13,7 @@ import (
 // stands in one table, which is reached from the route table alone, by flows
 // below one that takes out every packet with hop limit 1.
 func lintHopLimit(c *compilation) (faults []string) {
-	behind := []uint8{TableNeighbor, TableLength, TableForward}
+	behind := []uint8{TableFloating, TableInward, TableOutward, TableNeighbor, TableLength, TableForward}
 	last := Match{}.With(EthType, U16(0x86dd)).With(IPTTL, U8(1))
 	taken := uint16(0)
 	for _, f := range c.flows {
@@ -77,10 +77,14 @@ func lintTrouble(c *compilation) (faults []string) {
 }
 
 // lintReversePath: a router looks for a route only once the source is known to be
-// where the packet came from.
+// where the packet came from. What goes to a floating address comes to the route
+// table once more, from there.
 func lintReversePath(c *compilation) (faults []string) {
 	for _, f := range c.flows {
 		if !slices.Contains(f.Actions, Action(Resubmit{TableRoute})) {
+			continue
+		}
+		if _, floats := f.Match.Get(regFloating); f.Table == TableInward && floats {
 			continue
 		}
 		on, ok := f.Match.Get(Metadata)

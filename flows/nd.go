@@ -95,10 +95,17 @@ func (b *builder) replyFlows() {
 	if !b.env.NDExt {
 		return
 	}
-	for _, router := range []uint32{0, flagRouter} {
+	// Who only stands in for an address does not override what its holder says (RFC
+	// 4861 section 7.2.8).
+	const proxied = flagRouter | flagSolicited
+	for _, flags := range []uint32{0, flagRouter, proxied} {
+		override := uint32(flagOverride)
+		if flags == proxied {
+			override = 0
+		}
 		b.add(TableNDReply, ndAnswer, RoleND,
-			Match{}.ND(wire.TypeNeighborAdvert).With(regFlags, U32(router)),
-			Load(NDReserved, U32(router|flagSolicited|flagOverride)),
+			Match{}.ND(wire.TypeNeighborAdvert).With(regFlags, U32(flags)),
+			Load(NDReserved, U32(flags|flagSolicited|override)),
 			Load(NDOptionsType, U8(wire.OptionTargetLinkLayer)),
 			Move{EthSrc, NDTLL},
 			Resubmit{TableReturn})
@@ -163,6 +170,9 @@ func (b *builder) answerFlow(network uint16, a netip.Addr, o topology.Owner, mul
 	if o.Router {
 		flags = flagRouter
 	}
+	if o.Proxied() {
+		flags |= flagSolicited
+	}
 	actions := append(answerHeaders(a, o.MAC, 255),
 		Load(ICMPv6Type, U8(wire.TypeNeighborAdvert)),
 		Load(regFlags, U32(flags)),
@@ -197,6 +207,11 @@ func (b *builder) networkNDFlows(n *topology.Network) {
 	}
 	for _, a := range n.Router.All() {
 		b.answerFlow(n.Key, a, topology.Owner{MAC: n.Router.MAC, Router: true}, false)
+	}
+	for _, a := range n.FloatingAddresses() {
+		if o, _ := n.Owner(a); !o.Floating.Away {
+			b.answerFlow(n.Key, a, o, false)
+		}
 	}
 }
 

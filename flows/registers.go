@@ -13,7 +13,8 @@ const (
 	regOut = Reg2
 	// regND is what the ND tables found out about a frame, the bits below.
 	regND = Reg3
-	// regFlags carries the R, S and O flags from an answer to its finishing table.
+	// regFlags carries the R flag from an answer to its finishing table, and with it
+	// the S flag where the answer is a proxy's, without the O flag.
 	regFlags = Reg4
 	// regGroup is the security group whose rules are asked.
 	regGroup = Reg5
@@ -29,6 +30,9 @@ const (
 	regVia = Reg12
 	// regTrouble is why a router could not carry a packet on.
 	regTrouble = Reg0 + punt.RegTrouble
+	// regFloating is the key of the network whose floating addresses count for a
+	// packet, and the bits below. It is never the metadata service's.
+	regFloating = Reg0 + punt.RegFloating
 	// regDrop is the role of the drop that sent a frame to be counted for its port.
 	regDrop = Reg8
 	// regDropPort is the key of the port that it counts for: its sender, or the
@@ -52,6 +56,18 @@ const (
 
 	ndLongerBit = 8
 	ndFullBit   = 9
+)
+
+// Bits of regFloating, above the network's key.
+const (
+	// floatingIn: the packet is for a floating address, which has been replaced.
+	floatingIn = punt.FloatingIn
+	// floatingError: it is an ICMPv6 error.
+	floatingError = 1 << 17
+	// floatingDone: its source is what it is to be.
+	floatingDone = 1 << 18
+
+	floatingNetwork = 0xffff
 )
 
 // Bits of regVerdict.

@@ -38,6 +38,7 @@ var troubleDrops = map[punt.Trouble]Role{
 	punt.HopLimit: RoleDropHopLimit, punt.NoRoute: RoleDropNoRoute, punt.Unreachable: RoleDropUnreachable,
 	punt.Prohibited: RoleDropBlackhole, punt.RejectRoute: RoleDropBlackhole, punt.BeyondScope: RoleDropScope,
 	punt.TooBig: RoleDropTooBig, punt.Local: RoleDropLocal, punt.Unresolved: RoleDropUnresolved,
+	punt.Untranslated: RoleDropUntranslated,
 }
 
 // trouble hands a packet over that cannot go on.
@@ -168,6 +169,7 @@ func (b *builder) routerFlows(r *topology.Router) {
 	for i := range r.Routes {
 		b.routeFlows(r.ID, &r.Routes[i])
 	}
+	b.floatingFlows(r)
 }
 
 // portRouteFlows find a port by its addresses, for what a router carries to its

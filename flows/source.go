@@ -73,6 +73,9 @@ func (b *builder) networkSourceFlows(n *topology.Network) {
 			b.taken(n.Key, a)
 		}
 	}
+	for _, a := range n.FloatingAddresses() {
+		b.taken(n.Key, a)
+	}
 	for _, a := range n.SharedAddresses() {
 		b.taken(n.Key, a)
 	}

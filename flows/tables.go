@@ -67,6 +67,12 @@ const (
 	TableConnections = 48
 	// TableSwitch finds the port behind a destination MAC.
 	TableSwitch = 50
+	// TableFloating lets in to floating addresses who may send there.
+	TableFloating = 51
+	// TableInward turns a floating address into the one that it stands for.
+	TableInward = 52
+	// TableOutward turns the source into its floating address.
+	TableOutward = 53
 	// TableRouteSource lets in to the router what comes from where its source is.
 	TableRouteSource = 58
 	// TableTrouble hands over what the router cannot carry on.
@@ -111,6 +117,7 @@ var tableNames = map[uint8]string{
 	TableEgressVerdict: "egress-verdict", TableReject: "reject", TableLog: "log", TableConnections: "connections",
 	TableIngress: "ingress", TableIngressState: "ingress-state", TableIngressGroups: "ingress-groups", TableIngressRemote: "ingress-remote",
 	TableIngressRules: "ingress-rules", TableIngressVerdict: "ingress-verdict",
+	TableFloating: "floating", TableInward: "inward", TableOutward: "outward",
 	TableRouteSource: "route-source", TableTrouble: "trouble", TableRoute: "route", TableNeighbor: "neighbor", TableLength: "length", TableForward: "forward",
 	TableMLD: "mld", TableGroups: "groups", TableSources: "sources",
 	TableOutput: "output", TableReturn: "return", TableDropped: "dropped", TableProbe: "probe",
@@ -136,7 +143,7 @@ const (
 func PrefixTables() map[uint8][]string {
 	fields := make(map[uint8][]string)
 	for _, t := range []uint8{TableGuard, TableSourceAddress, TableServices, TableNDFlags, TableNDTarget, TableEchoReply, TableDHCPv6, TableAway, TableGroups, TableSources, TableSwitch,
-		TableRouteSource, TableRoute, TableNeighbor, TableIngressRemote, TableIngressRules} {
+		TableFloating, TableInward, TableOutward, TableRouteSource, TableRoute, TableNeighbor, TableIngressRemote, TableIngressRules} {
 		fields[t] = []string{"ipv6_dst", "ipv6_src", "nw_src"}
 	}
 	for _, t := range []uint8{TableEgressRemote, TableEgressRules} {

@@ -39,6 +39,7 @@ var named = map[string]func() *topology.Snapshot{
 	"uplink":       func() *topology.Snapshot { return buildUplink() },
 	"inverse":      func() *topology.Snapshot { return build(inverseSpec(), nil) },
 	"multicast":    func() *topology.Snapshot { return buildMulticast() },
+	"floating":     func() *topology.Snapshot { return buildFloating() },
 	"open":         func() *topology.Snapshot { return build(openSpec(), nil) },
 }
 

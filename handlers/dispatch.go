@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"damselfly/handlers/dhcpv6"
+	"damselfly/handlers/floating"
 	"damselfly/handlers/icmpv6"
 	"damselfly/handlers/learn"
 	"damselfly/handlers/mld"
@@ -59,17 +60,20 @@ func (v *Services) Dispatch(s *topology.Snapshot, now time.Time, f *pipeline.Fra
 
 // unroutable decides what a router could not carry on by itself.
 func (v *Services) unroutable(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
-	why := icmpv6.Unroutable(p, r)
-	if why == reason.Resolving {
-		why = v.Resolve.Packet(p, r)
+	switch why := icmpv6.Unroutable(p, r); why {
+	case reason.Resolving:
+		return v.Resolve.Packet(p, r)
+	case reason.Translated:
+		return v.Resolve.Carry(p, r)
+	default:
+		return why
 	}
-	return why
 }
 
 // dispatch decides a frame that is cut.
 func (v *Services) dispatch(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	switch class := punt.Class(p.Frame.Class); {
-	case class == punt.Error && p.Frame.Note == 0:
+	case class == punt.Error && punt.NoteTrouble(p.Frame.Note) == 0:
 		return icmpv6.Reject(p, r)
 	case class == punt.Error, class == punt.Unknown:
 		return v.unroutable(p, r)
@@ -198,6 +202,9 @@ func open(s *topology.Snapshot, now time.Time, f *pipeline.Frame, p *packet.Pack
 	p.Now = now
 	if fault := wire.Cut(f.Data, &p.Packet); fault != wire.FaultNone {
 		return reason.OfFault(fault)
+	}
+	if class := punt.Class(f.Class); class == punt.Error || class == punt.Unknown {
+		floating.Restore(p)
 	}
 	return 0
 }

@@ -33,7 +33,7 @@ func Echo(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	from := p.IPv6.Destination()
 	if from == wire.AllNodes || from == wire.AllRouters {
 		from = sourceFor(router, p.IPv6.Source())
-	} else if owner, ok := p.Network.Owner(from); (!ok || owner.Port != nil) && (p.Router == nil || !p.Router.Holds(from)) {
+	} else if owner, ok := p.Network.Owner(from); (!ok || owner.Port != nil || owner.Floating != nil) && (p.Router == nil || !p.Router.Holds(from)) {
 		return reason.NotOurs
 	}
 	if to := p.Ethernet.Destination(); to != router.MAC && !to.IsMulticast() {

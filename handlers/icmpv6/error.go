@@ -67,10 +67,16 @@ func Reject(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	return answer(p, &h, r)
 }
 
-// senderMAC is the MAC of who sent a packet that a router has carried on since.
+// senderMAC is the MAC of who sent a packet that a router has carried on since:
+// behind an uplink, of the router that leads to it.
 func senderMAC(p *packet.Packet) wire.MAC {
 	if owner, ok := p.Network.Owner(p.IPv6.Source()); ok {
 		return owner.MAC
+	}
+	if p.Router != nil {
+		if w := p.Router.To(p.IPv6.Source()); w.Port == p.Port.Key {
+			return w.MAC
+		}
 	}
 	return p.Port.MAC
 }

@@ -1,8 +1,10 @@
 package icmpv6
 
 import (
+	"encoding/binary"
 	"net/netip"
 
+	"damselfly/handlers/floating"
 	"damselfly/handlers/packet"
 	"damselfly/handlers/reason"
 	"damselfly/internal/punt"
@@ -33,7 +35,8 @@ var mistakes = [punt.Troubles]mistake{
 // Unroutable tells the sender of a packet why its router could not carry it on.
 // The packet and the topology decide that, not what the switch made of it. Where
 // the next hop has to be asked for, or has just been found, it returns
-// reason.Resolving and says nothing.
+// reason.Resolving and says nothing, and likewise reason.Translated for what no flow
+// can translate.
 func Unroutable(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	// The Ethernet destination says nothing: what is too big was on its way to the
 	// neighbour already.
@@ -46,25 +49,66 @@ func Unroutable(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	}
 	to := p.Router.To(p.IPv6.Destination())
 	t, mtu, ok := judge(p, &to)
-	switch {
+	if m, unmapped := mapping(p, &to); unmapped && t != punt.HopLimit {
+		return tell(p, m, r)
+	}
+	switch untranslated := punt.NoteTrouble(p.Frame.Note) == punt.Untranslated; {
+	case untranslated && (!ok || t == punt.Unresolved) && to.Network != nil:
+		// A receiver would not accept it either (RFC 4443 section 2.3).
+		if floating.IsError(&p.Packet) {
+			if _, fault := wire.CheckICMPv6(&p.Packet); fault != wire.FaultNone {
+				return reason.OfFault(fault)
+			}
+		}
+		return reason.Translated
 	case ok && t == punt.Unresolved, !ok && to.Network != nil && punt.Class(p.Frame.Class) == punt.Unknown:
 		return reason.Resolving
 	case !ok:
 		return reason.NotOurs
 	}
-	return tell(p, t, mtu, r)
+	return tell(p, mistakeOf(t, mtu), r)
 }
 
 // Unreachable tells the sender of a packet that its next hop does not answer (RFC
 // 4861 section 7.2.2).
 func Unreachable(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
-	return tell(p, punt.Unreachable, 0, r)
+	return tell(p, mistakeOf(punt.Unreachable, 0), r)
 }
 
-// tell sends the error that stands for a trouble, if any may be sent.
-func tell(p *packet.Packet, t punt.Trouble, mtu int, r *pipeline.Replies) pipeline.Reason {
+// mistakeOf is the error that stands for a trouble.
+func mistakeOf(t punt.Trouble, mtu int) mistake {
 	m := mistakes[t]
 	m.word = uint32(mtu)
+	return m
+}
+
+// mapping finds the address of a packet that lies in a translated prefix and has
+// no mapping. One whose interface identifier is zero "MUST be dropped, and an
+// ICMPv6 Parameter Problem error SHOULD be generated" (RFC 6296 section 3.7);
+// of others the sender is told that the destination is unreachable (section 3.2).
+func mapping(p *packet.Packet, to *topology.Way) (m mistake, unmapped bool) {
+	const source, destination = 8, 24 // in the header (RFC 8200 section 3)
+	external, in := floating.External(p, to.Network)
+	at, a := uint32(source), p.IPv6.Source()
+	_, ok := p.Router.Outward(external, a)
+	if ok = ok || !p.Router.Behind(external, a); ok && in {
+		at, a = destination, p.IPv6.Destination()
+		_, ok = p.Router.Inward(external, a)
+	}
+	if ok {
+		return m, false
+	}
+	if octets := a.As16(); binary.BigEndian.Uint64(octets[8:]) == 0 {
+		return mistake{wire.TypeParameterProblem, wire.CodeErroneousField, at, reason.NoMapping}, true
+	}
+	if at == destination {
+		return mistakes[punt.NoRoute], true
+	}
+	return mistakes[punt.Prohibited], true
+}
+
+// tell sends an error, if any may be sent.
+func tell(p *packet.Packet, m mistake, r *pipeline.Replies) pipeline.Reason {
 	if !MayError(p, m.typ, m.code) {
 		return reason.NoErrorDue
 	}
@@ -76,7 +120,7 @@ func tell(p *packet.Packet, t punt.Trouble, mtu int, r *pipeline.Replies) pipeli
 		Destination:    p.IPv6.Source(),
 		HopLimit:       wire.DefaultHopLimit,
 	}
-	if t == punt.Local {
+	if m.why == reason.NobodyListens {
 		h.Source = p.IPv6.Destination()
 		switch p.Protocol {
 		case wire.ProtocolTCP:
@@ -106,6 +150,8 @@ func judge(p *packet.Packet, to *topology.Way) (t punt.Trouble, mtu int, ok bool
 		return punt.Local, 0, true
 	case p.IPv6.HopLimit() <= 1:
 		return punt.HopLimit, 0, true
+	case !p.Router.Admits(p.Network, p.IPv6.Source(), p.IPv6.Destination()):
+		return punt.Prohibited, 0, true
 	case to.Trouble != 0 && to.Trouble != punt.Unresolved:
 		return to.Trouble, 0, true
 	case to.MTU > 0 && len(p.IPv6) > to.MTU:

@@ -76,6 +76,8 @@ func Solicit(p *packet.Packet, l *learn.Lane, v *resolve.Lane, r *pipeline.Repli
 	case p.IPv6.SourceUnspecified():
 		advertise(p, r, owner, target)
 		return reason.Defended
+	case owner.Floating != nil && owner.Floating.Away:
+		return reason.TargetUnbound
 	case owner.Port == nil:
 		advertise(p, r, owner, target)
 		return reason.Answered
@@ -121,6 +123,9 @@ func advertise(p *packet.Packet, r *pipeline.Replies, owner topology.Owner, targ
 	if p.IPv6.SourceUnspecified() {
 		h.DestinationMAC, h.Destination = wire.AllNodesMAC, wire.AllNodes
 		flags = wire.FlagOverride
+	}
+	if owner.Proxied() {
+		flags &^= wire.FlagOverride
 	}
 	if owner.Router {
 		flags |= wire.FlagRouter

@@ -33,6 +33,8 @@ var clauses = [firstFault]string{
 	RouteRejects:          "RFC 4443 section 3.1",
 	BeyondScope:           "RFC 4443 section 3.1",
 	PacketTooBig:          "RFC 4443 section 3.2",
+	NoMapping:             "RFC 6296 section 3.7",
+	Translated:            "RFC 4443 section 2.4",
 	NobodyListens:         "RFC 4443 section 3.1",
 	ForgedMAC:             "RFC 3756 section 4.1.1",
 	ForgedLinkLayer:       "RFC 3756 section 4.1.1",

@@ -90,6 +90,8 @@ const (
 	BeyondScope
 	// PacketTooBig: longer than the MTU of the network it is routed to, and the sender was told.
 	PacketTooBig
+	// NoMapping: its source or destination is of a translated prefix and has no mapping, and the sender was told (RFC 6296 section 3.7).
+	NoMapping
 	// NobodyListens: for the router itself, where nobody takes it, and the sender was told.
 	NobodyListens
 	// Logged: a copy of what a logging rule decided; the packet itself went on or ended in the switch.
@@ -105,6 +107,8 @@ const (
 	Resolving
 	// Forwarded: the packet went on to a next hop that was just found (RFC 4861 section 7.2.2).
 	Forwarded
+	// Translated: to or from a floating address, translated and sent on.
+	Translated
 	// TooManyUnresolved: too many next hops are being asked for (RFC 6583 section 6.4).
 	TooManyUnresolved
 	// NeighborHeard: an answer to the router's own question where it is (RFC 4861 section 7.2.5).
@@ -202,6 +206,7 @@ var entries = [firstFault]entry{
 	RouteRejects:       {"route-rejects", "a route of type `reject` leads to its destination"},
 	BeyondScope:        {"beyond-scope", "to be routed from a link-local source, which is nobody's beyond its link"},
 	PacketTooBig:       {"packet-too-big", "longer than the `mtu` of the network it is routed to; the sender learns it by that"},
+	NoMapping:          {"no-mapping", "an address in it lies in a prefix that is translated and has itself no mapping: an interface identifier of zeroes, which is no host's"},
 	NobodyListens:      {"nobody-listens", "for the router itself, on a port that nobody listens on"},
 	Logged:             {"logged", "a copy of a packet that a logging rule of a security group decided; see the log"},
 	StillThere:         {"still-there", "a guest that was asked still uses an address learned from it"},
@@ -211,6 +216,7 @@ var entries = [firstFault]entry{
 	HandedOver:        {"handed-over", "waits for a lease to be written, or an address or a neighbour to be learned; the slow lane counts its end"},
 	Resolving:         {"resolving", "to a neighbour that nobody configured: it is asked for, and the packet waits until it answers or three seconds are over"},
 	Forwarded:         {"forwarded", "carried on to a neighbour that was just found"},
+	Translated:        {"translated", "to or from a floating address, and what no flow translates: an ICMPv6 error, with what it quotes, or an address that is not known yet"},
 	TooManyUnresolved: {"too-many-unresolved", "more neighbours are asked for than may be at once, as when somebody scans a prefix; those that are known are not touched"},
 	NeighborHeard:     {"neighbor-heard", "a neighbour that nobody configured told where it is"},
 	RouterHeard:       {"router-heard", "a Router Advertisement of the uplink was taken in; guests do not hear it"},
@@ -264,7 +270,7 @@ func Explain(r pipeline.Reason) string {
 
 // Replies reports whether frames that end so had something sent because of them.
 func Replies(r pipeline.Reason) bool {
-	return r == Answered || r == Forwarded || r == Defended || r == Relayed || r >= Rejected && r <= NobodyListens && r != NoErrorDue
+	return r == Answered || r == Forwarded || r == Translated || r == Defended || r == Relayed || r >= Rejected && r <= NobodyListens && r != NoErrorDue
 }
 
 // Drops reports whether frames that end so were ended here, with nothing sent and

@@ -89,6 +89,24 @@ func (l *Lane) Packet(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	return reason.Resolving
 }
 
+// Carry translates a packet to or from a floating address and carries it on, or
+// has its next hop asked for.
+func (l *Lane) Carry(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
+	to := p.Router.To(p.IPv6.Destination())
+	if to.Network == nil {
+		return reason.NotOurs
+	}
+	for _, out := range to.Network.Ports {
+		if out.Key == to.Port {
+			if why := forward(p, to.Network, out, to.MAC, r); why != reason.Forwarded {
+				return why
+			}
+			return reason.Translated
+		}
+	}
+	return l.Packet(p, r)
+}
+
 // Advertise takes a valid Neighbor Advertisement for a target that nobody is
 // known to hold. It returns how the message ends, 0 if it goes on to guests.
 func (l *Lane) Advertise(p *packet.Packet, na wire.NeighborAdvert) pipeline.Reason {

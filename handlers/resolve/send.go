@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"damselfly/handlers/floating"
 	"damselfly/handlers/icmpv6"
 	"damselfly/handlers/packet"
 	"damselfly/handlers/reason"
@@ -121,6 +122,7 @@ func forward(p *packet.Packet, n *topology.Network, out *topology.Port, mac wire
 	copy(b, frame)
 	copy(b, mac[:])
 	copy(b[len(mac):], n.Router.MAC[:])
+	floating.Carry(p, n, b)
 	b[hopLimit]--
 	return reason.Forwarded
 }

@@ -74,8 +74,8 @@ func (c *connections) run(ctx context.Context) error {
 // ports for which that can differ from what was judged last.
 func (c *connections) judge(ctx context.Context, snap *topology.Snapshot) error {
 	changed, gone := c.changed(snap)
-	left := c.left(snap)
-	if len(changed)+len(gone)+len(left) == 0 {
+	left, floated := c.left(snap), c.floated(snap)
+	if len(changed)+len(gone)+len(left)+len(floated) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, flushTime)
@@ -95,7 +95,12 @@ func (c *connections) judge(ctx context.Context, snap *topology.Snapshot) error 
 		}
 	}
 	for key, addrs := range left {
-		if err := endOf(ctx, conn, key, addrs); err != nil {
+		if err := endOf(ctx, conn, key, addrs, nil); err != nil {
+			return err
+		}
+	}
+	for key, ways := range floated {
+		if err := endOf(ctx, conn, key, nil, ways); err != nil {
 			return err
 		}
 	}

@@ -58,6 +58,7 @@ var (
 	mrouterDesc  = desc("multicast_routers", "Ports of a network where multicast routers are.", "network")
 	querierDesc  = desc("multicast_querier", "Whether Damselfly asks who listens on a network (1), or another or nobody does (0).", "network")
 	mcastDesc    = desc("multicast_messages_total", "Messages about multicast that nobody's message was the cause of: queries, advertisements, terminations, reports on behalf of moved ports.", "kind")
+	floatsDesc   = desc("floating_addresses", "Addresses and prefixes that float, by the network on which they do, by form, and by whether their guest is there.", "network", "form", "guest")
 	problemsDesc = desc("problems", "Objects of the configuration that are not served.")
 )
 
@@ -106,6 +107,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 			counter(dropDesc, n, p.Name, why)
 		}
 	}
+	floating(gauge, s.Floating)
 	gauge(wantedDesc, float64(s.FlowsWanted))
 	gauge(foundDesc, float64(s.FlowsInstalled))
 	gauge(problemsDesc, float64(len(s.Problems)))

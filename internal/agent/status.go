@@ -50,6 +50,8 @@ type Status struct {
 	Neighbors []NeighborStatus `json:"neighbors,omitempty"`
 	// Multicast are the networks where it is known who listens.
 	Multicast []MulticastStatus `json:"multicast,omitempty"`
+	// Floating is what floats, by router and address.
+	Floating []FloatingStatus `json:"floating,omitempty"`
 }
 
 // NetworkStatus is one network of a Status.
@@ -117,6 +119,7 @@ func (a *Agent) Status() Status {
 		s.Groups = a.groupStatus(context.Background(), snap)
 		s.Neighbors = a.neighborStatus(context.Background())
 		s.Multicast = a.multicastStatus()
+		s.Floating = floatingStatus(snap)
 	}
 	return s
 }
@@ -211,6 +214,9 @@ func (s *Status) Print(w io.Writer) error {
 		return err
 	}
 	if err := printGroups(w, s.Groups); err != nil {
+		return err
+	}
+	if err := s.printFloating(w); err != nil {
 		return err
 	}
 	if len(s.Neighbors) > 0 {

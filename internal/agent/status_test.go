@@ -38,6 +38,11 @@ func TestStatusPrint(t *testing.T) {
 					{Name: "vm1", Key: 1, Network: "blue", MAC: "02:00:00:00:00:11", OFPort: 4, Addresses: []netip.Addr{netip.MustParseAddr("fe80::ff:fe00:11")}, Learned: []netip.Addr{netip.MustParseAddr("fe80::ff:fe00:11")}, MaxLearned: 32, Frames: map[string]uint64{"answered": 7, "checksum": 1}, Drops: map[string]uint64{"checksum": 1, "drop-guest-ra": 12, "limit-ns": 3}},
 					{Name: "vm2", Key: 2, Network: "blue", MAC: "02:00:00:00:00:12", MaxLearned: -1},
 				},
+				Floating: []FloatingStatus{
+					{Network: "ext", Prefix: netip.MustParsePrefix("2001:db8:1::10/128"), Form: "routed", Router: "r1", Port: "vm2", Away: true},
+					{Network: "ext", Prefix: netip.MustParsePrefix("2001:db8:1::20/128"), Form: "nat", Fixed: netip.MustParsePrefix("fd00:b1::ff:fe00:11/128"), Router: "r1", Port: "vm1", Translations: 1},
+					{Network: "ext", Prefix: netip.MustParsePrefix("2001:db8:f::/48"), Form: "nptv6", Fixed: netip.MustParsePrefix("fd00:b2::/48"), Router: "r1", Translations: 2},
+				},
 			},
 			"status_trouble": {
 				Bridge: "br-dfly", OVS: "3.1.0", FlowsWanted: 120, FlowsInstalled: 4,

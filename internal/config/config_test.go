@@ -103,6 +103,11 @@ func TestReference(t *testing.T) {
 				{Protocol: 58, ICMP: &topology.ICMPMatch{Type: 128, HasCode: true}, RemoteGroup: "web"},
 				{Protocol: 6, Ports: &topology.PortRange{First: 23, Last: 23}, Reject: true, Log: true},
 			}}},
+			Floating: []topology.FloatingSpec{
+				{Address: netip.MustParseAddr("2001:db8:1::10"), Network: "ext", Port: "vm1", Fixed: netip.MustParsePrefix("fd00:b1::11/128")},
+				{Form: topology.NATForm, Address: netip.MustParseAddr("2001:db8:1::11"), Network: "ext", Port: "vm1", Fixed: netip.MustParsePrefix("fd00:b1::11/128")},
+				{Form: topology.NPTv6Form, Prefix: netip.MustParsePrefix("2001:db8:f::/48"), Network: "ext", Fixed: netip.MustParsePrefix("fd00:b2::/48")},
+			},
 		},
 	}
 	if diff := cmp.Diff(want, got, byValue); diff != "" {

@@ -44,8 +44,9 @@ func (c *draft) top() keys {
 		"ports":    list(len(s.Ports), grow(&s.Ports, port)),
 
 		"security_groups": list(len(s.Groups), grow(&s.Groups, securityGroup)),
+		"floating":        list(len(s.Floating), grow(&s.Floating, floating)),
 	}
-	return k.without("floating")
+	return k
 }
 
 // without adds keys of the format whose function does not exist yet: they are

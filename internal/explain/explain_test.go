@@ -334,7 +334,7 @@ func TestStrangeTraces(t *testing.T) {
 // TestBuckets: what a group's bucket writes is not what follows it has.
 func TestBuckets(t *testing.T) {
 	t.Parallel()
-	r := &reader{way: &way{}, index: index{}, registers: registers{}, octets: 60}
+	r := &reader{way: &way{}, index: index{}, registers: registers{}, addresses: addresses{}, octets: 60}
 	next := r.read(strings.Join([]string{
 		" 0. priority 1", "    set_field:0x1->reg0", "    set_field:0x6/0x2->reg3", "    group:7",
 		"    bucket 1", "            set_field:0x9->reg0", "            resubmit(,70)", "        70. priority 1", "            output:2",

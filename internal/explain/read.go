@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -54,9 +55,24 @@ var (
 // the table that comes next.
 type resume struct {
 	registers registers
+	addresses addresses
 	table     uint8
 	// tracked says that connection tracking has seen the frame.
 	tracked bool
+}
+
+// addresses are the IPv6 addresses of the packet that a router has translated, by
+// field, as the switch writes them.
+type addresses map[string]string
+
+// translated is an action that replaces an address, or its prefix.
+var translated = regexp.MustCompile(`^set_field:([0-9a-f:/]+)->(ipv6_src|ipv6_dst)$`)
+
+// set takes a line that may replace one.
+func (a addresses) set(line string) {
+	if m := translated.FindStringSubmatch(line); m != nil {
+		a[m[2]] = m[1]
+	}
 }
 
 // tracking is an action that sends the frame through connection tracking and on
@@ -74,6 +90,7 @@ type reader struct {
 	puntPort uint32
 
 	registers registers
+	addresses addresses
 	scopes    []scope
 	group     uint32 // the last one named
 	// tracked are the ways on behind connection tracking: one a copy of the frame.
@@ -107,7 +124,7 @@ func (r *reader) read(text string) *resume {
 			r.group = uint32(n)
 		case line == "-> no live bucket":
 			if to, ok := r.recirculates(); ok {
-				return &resume{registers: r.registers, table: to}
+				return &resume{registers: r.registers, addresses: r.addresses, table: to}
 			}
 			r.way.end(lost, 0)
 		case strings.HasPrefix(line, "check_pkt_larger"):
@@ -206,7 +223,7 @@ func (r *reader) action(line string) {
 		r.forked = true
 		if m := tracking.FindStringSubmatch(line); m != nil {
 			n, _ := strconv.ParseUint(m[1], 10, 8) // the switch has no more than 255
-			r.tracked = append(r.tracked, resume{registers: r.copyRegisters(), table: uint8(n), tracked: true})
+			r.tracked = append(r.tracked, resume{registers: r.copyRegisters(), addresses: maps.Clone(r.addresses), table: uint8(n), tracked: true})
 		}
 	case line == "drop" && forked:
 	case line == "drop":
@@ -230,6 +247,7 @@ func (r *reader) action(line string) {
 		}
 	default:
 		r.registers.set(line)
+		r.addresses.set(line)
 	}
 }
 
@@ -262,7 +280,7 @@ func (r *reader) measured(lines []string) *resume {
 			if err != nil {
 				return nil
 			}
-			return &resume{registers: next, table: uint8(n)}
+			return &resume{registers: next, addresses: r.addresses, table: uint8(n)}
 		}
 		m := larger.FindStringSubmatch(line)
 		if m == nil {

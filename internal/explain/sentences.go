@@ -49,6 +49,9 @@ func (e *Explainer) bySwitch(x *Explanation, w *way, f facts, p *topology.Port, 
 	}
 	rules, lines := e.byRules(w)
 	said, x.Configuration = append(said, rules...), append(x.Configuration, lines...)
+	floats, at := e.byFloating(w, f, p)
+	said, lines = append(said, floats...), append(lines, at...)
+	x.Configuration = append(x.Configuration, at...)
 	for _, at := range w.ends {
 		switch {
 		case at.how != handed:
@@ -161,7 +164,7 @@ func (e *Explainer) byCode(x *Explanation, f facts, p *topology.Port, at end, fr
 	}
 	x.Configuration = e.behind(behindReason[v.Reason], f, p)
 	switch {
-	case v.Reason == "relayed":
+	case v.Reason == "relayed", v.Reason == "translated":
 		x.Outcome = "relayed"
 	case len(replies) > 0:
 		x.Outcome = "answered"

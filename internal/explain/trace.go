@@ -59,7 +59,7 @@ func trace(ctx context.Context, p *topology.Port, frame []byte, x index, o *Opti
 		}
 	}
 	w := &way{}
-	r := &reader{way: w, index: x, groups: groups, octets: len(frame), puntPort: o.Env.PulsePort, registers: registers{}}
+	r := &reader{way: w, index: x, groups: groups, octets: len(frame), puntPort: o.Env.PulsePort, registers: registers{}, addresses: addresses{}}
 	text, err := sw.Call(ctx, "ofproto/trace", bridge, first)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func trace(ctx context.Context, p *topology.Port, frame []byte, x index, o *Opti
 			}
 			next, r.tracked = &r.tracked[0], r.tracked[1:]
 		}
-		r.registers, r.scopes, r.forked = next.registers, nil, false
+		r.registers, r.addresses, r.scopes, r.forked = next.registers, next.addresses, nil, false
 		from := headers
 		if next.tracked {
 			from += "," + connection(headers)
@@ -202,6 +202,9 @@ func linkLayerOption(icmp []byte) uint8 {
 // actions are those that bring a frame to where a trace is to go on.
 func (r *resume) actions() string {
 	var out []string
+	for _, name := range slices.Sorted(maps.Keys(r.addresses)) {
+		out = append(out, fmt.Sprintf("set_field:%s->%s", r.addresses[name], name))
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.registers)) {
 		out = append(out, fmt.Sprintf("set_field:%#x->%s", r.registers[name], name))
 	}

@@ -211,8 +211,8 @@ func (p *PacketIn) place(f *pipeline.Frame) bool {
 	switch punt.Class(class) {
 	case punt.Log:
 		f.Note = p.Regs[punt.RegRule]
-	case punt.Error:
-		f.Note = p.Regs[punt.RegTrouble]
+	case punt.Error, punt.Unknown:
+		f.Note = punt.Note(p.Regs[punt.RegTrouble], p.Regs[punt.RegFloating])
 	}
 	return true
 }

@@ -60,7 +60,7 @@ func TestCorpus(t *testing.T) {
 		}
 	}
 	c := dialTest(t, l, "wire", Options{})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // some hundred commands run in between
 	defer cancel()
 	if err := c.Meters(ctx, corpusMeters(), nil, nil); err != nil {
 		t.Fatal(err)

@@ -79,8 +79,34 @@ const (
 // rejected in the end, by that rule or another.
 const RuleRejected = 1 << 31
 
-// RegTrouble is the register that holds, for class Error, the Trouble.
+// RegTrouble is the register that holds, for classes Error and Unknown, the Trouble.
 const RegTrouble = 13
+
+// RegFloating is the register that holds, for classes Error and Unknown, in its
+// low 16 bits the key of the network whose floating addresses were put in the
+// packet or taken out of it, 0 for none; and FloatingIn.
+const RegFloating = 14
+
+// FloatingIn is the bit of RegFloating that says that the packet was for a
+// floating address, which was replaced.
+const FloatingIn = 1 << 16
+
+// inShift is how far FloatingIn lies above its place in a Note.
+const inShift = 8
+
+// Note is what a frame of class Error or Unknown is handed over with, made of its
+// two registers.
+func Note(trouble, floating uint32) uint32 {
+	return trouble&0xff | floating&FloatingIn>>inShift | floating<<16
+}
+
+// NoteTrouble is the Trouble of a Note.
+func NoteTrouble(note uint32) Trouble { return Trouble(note & 0xff) }
+
+// NoteExternal is the network's key of a Note, and whether its FloatingIn is set.
+func NoteExternal(note uint32) (key uint16, in bool) {
+	return uint16(note >> 16), note&(FloatingIn>>inShift) != 0
+}
 
 // Trouble says, for class Error, why a router could not carry a packet on; 0 is
 // that a rule of a security group rejects it.
@@ -108,6 +134,10 @@ const (
 	// Unresolved: nobody is known to have the address of the next hop, on a network
 	// where Damselfly can ask for it; the packet is of class Unknown.
 	Unresolved
+	// Untranslated: it goes to or comes from a floating address, and no flow can
+	// translate it: an ICMPv6 error with what it quotes, or an address that is not
+	// known yet.
+	Untranslated
 	// Troubles is the number of troubles, 0 included.
 	Troubles
 )

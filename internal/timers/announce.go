@@ -49,7 +49,7 @@ type AnnouncerConfig struct {
 // Announcer tells the nodes of a network of each address that is at another
 // place than before: another port has it, its port is at another Interface, or
 // its MAC is another (RFC 4861 section 7.2.6). What is new altogether is in nobody's
-// cache and is not announced, nor is anything that moved while no Announcer ran.
+// cache and is not announced, but for what floats, nor is anything that moved while no Announcer ran.
 type Announcer struct {
 	c       AnnouncerConfig
 	replies *pipeline.Replies
@@ -137,7 +137,7 @@ func (c *Announcer) adopt(s *topology.Snapshot, now time.Time) {
 		if c.known[n.Name] == nil {
 			c.known[n.Name] = make(map[netip.Addr]*seen)
 		}
-		for _, a := range moves(c.known[n.Name], n, now) {
+		for _, a := range moves(c.known[n.Name], n, now, before != nil) {
 			at := spot{n.Name, a}
 			if c.pending[at] == nil && len(c.pending) >= maxPending {
 				refused++

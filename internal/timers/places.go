@@ -2,6 +2,7 @@ package timers
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"damselfly/internal/topology"
@@ -37,6 +38,9 @@ func placeOf(n *topology.Network, a netip.Addr) (o topology.Owner, at place, ok 
 	switch {
 	case !ok:
 		return o, at, false
+	case o.Floating != nil:
+		// Neighbours find it at the router; who moves is the guest it stands for.
+		return o, place{port: o.Floating.Port, mac: o.MAC}, !o.Floating.Away
 	case o.Port == nil:
 		return o, place{mac: o.MAC}, true
 	}
@@ -46,9 +50,11 @@ func placeOf(n *topology.Network, a netip.Addr) (o topology.Owner, at place, ok 
 
 // moves brings known, the places of n's addresses, to what they are now, and
 // returns the addresses that are at another place than before, in the order of
-// ports.
-func moves(known map[netip.Addr]*seen, n *topology.Network, now time.Time) (moved []netip.Addr) {
+// ports. What floats comes from elsewhere, so it counts as moved when it is new as
+// well, but for when nothing is running yet.
+func moves(known map[netip.Addr]*seen, n *topology.Network, now time.Time, running bool) (moved []netip.Addr) {
 	held := make(map[netip.Addr]bool, len(known))
+	floating := n.FloatingAddresses()
 	look := func(a netip.Addr) {
 		held[a] = true
 		_, at, ok := placeOf(n, a)
@@ -57,6 +63,9 @@ func moves(known map[netip.Addr]*seen, n *topology.Network, now time.Time) (move
 		case !ok:
 		case s == nil:
 			known[a] = &seen{place: at}
+			if _, floats := slices.BinarySearchFunc(floating, a, netip.Addr.Compare); floats && running {
+				moved = append(moved, a)
+			}
 		default:
 			s.gone = time.Time{}
 			if s.place != at {
@@ -69,6 +78,9 @@ func moves(known map[netip.Addr]*seen, n *topology.Network, now time.Time) (move
 		for _, a := range n.Router.All() {
 			look(a)
 		}
+	}
+	for _, a := range floating {
+		look(a)
 	}
 	for _, p := range n.Ports {
 		for _, a := range p.Addresses {

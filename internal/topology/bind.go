@@ -62,6 +62,7 @@ func gather(in Input, groups groupSet) ([]networkInput, []Problem) {
 		}
 		nets[i].ports = append(nets[i].ports, p)
 	}
+	giveFloating(in.Spec, nets)
 	return nets, problems
 }
 

@@ -63,8 +63,18 @@ func addressPorts(in *networkInput, n *Network, ports []*Port) []Problem {
 			h.taken[a] = "the router"
 		}
 	}
+	for _, f := range n.Floating {
+		if f.Outer.IsSingleIP() {
+			h.taken[f.Outer.Addr()] = "a floating address"
+		}
+	}
 	for _, p := range ports {
 		for _, a := range p.Fixed {
+			h.give(p, a)
+		}
+	}
+	for i, p := range ports {
+		for _, a := range in.ports[i].floating {
 			h.give(p, a)
 		}
 	}

@@ -32,7 +32,9 @@ type networkInput struct {
 	maxNeighbors *int
 	// maxGroups bounds the multicast groups listened to behind each port.
 	maxGroups *int
-	ports     []portInput
+	// floating is sorted.
+	floating []Floating
+	ports    []portInput
 }
 
 // presence is the router on a network; the zero presence is none.
@@ -52,7 +54,7 @@ func (a *networkInput) equal(b *networkInput, sameSpec bool) bool {
 		slices.Equal(a.former, b.former) && slices.Equal(a.delegated, b.delegated) &&
 		slices.Equal(a.leased, b.leased) && slices.Equal(a.learned, b.learned) &&
 		slices.Equal(a.neighbors, b.neighbors) && slices.Equal(a.upstream, b.upstream) && reflect.DeepEqual(a.maxNeighbors, b.maxNeighbors) &&
-		reflect.DeepEqual(a.maxGroups, b.maxGroups) &&
+		reflect.DeepEqual(a.maxGroups, b.maxGroups) && slices.Equal(a.floating, b.floating) &&
 		slices.EqualFunc(a.ports, b.ports, portInput.equal)
 }
 
@@ -64,7 +66,7 @@ func equalDeprecated(a, b Deprecated) bool {
 // buildNetwork makes a network and its ports, taking over from old the ports
 // that are just as they were.
 func buildNetwork(in networkInput, old *builtNetwork) *builtNetwork {
-	n := &Network{Key: in.key, Name: in.spec.Name, MTU: in.spec.MTU, InverseND: in.spec.InverseND}
+	n := &Network{Key: in.key, Name: in.spec.Name, MTU: in.spec.MTU, InverseND: in.spec.InverseND, Floating: in.floating}
 	for i := range in.spec.Subnets {
 		n.Subnets = append(n.Subnets, subnetOf(&in.spec.Subnets[i], in.presence.spec != nil))
 	}
@@ -210,6 +212,11 @@ func ownersOf(n *Network) map[netip.Addr]Owner {
 		owners[r.LinkLocal] = o
 		for _, a := range r.Addresses {
 			owners[a.Addr()] = o
+		}
+		for i := range n.Floating {
+			if f := &n.Floating[i]; f.Outer.IsSingleIP() {
+				owners[f.Outer.Addr()] = Owner{MAC: r.MAC, Router: true, Floating: f}
+			}
 		}
 	}
 	for _, p := range n.Ports {

@@ -19,10 +19,12 @@ type portInput struct {
 	binding Binding
 	filter  *Filter
 	trunk   bool // some port names it as its parent
+	// floating are the floating addresses that the guest has itself.
+	floating []netip.Addr
 }
 
 func (a portInput) equal(b portInput) bool {
-	return a.key == b.key && a.binding == b.binding && a.trunk == b.trunk && a.filter.equal(b.filter) && (a.spec == b.spec || a.spec.equal(b.spec))
+	return a.key == b.key && a.binding == b.binding && a.trunk == b.trunk && slices.Equal(a.floating, b.floating) && a.filter.equal(b.filter) && (a.spec == b.spec || a.spec.equal(b.spec))
 }
 
 func (a *PortSpec) equal(b *PortSpec) bool {

@@ -22,6 +22,12 @@ type Router struct {
 	// Routes are those beside its networks' own prefixes, configured, delegated
 	// and learned, sorted by prefix.
 	Routes []Route
+	// Floating is what floats on its networks, Translations what flows translate
+	// for that, sorted. Hidden are addresses of the router's own that nobody
+	// reaches by what they would be translated from.
+	Floating     []Floating
+	Translations []Translation
+	Hidden       []netip.Addr
 }
 
 // RouteType is what becomes of packets that take a route, in the words of Linux.
@@ -60,11 +66,13 @@ const (
 	// LearnedRoute: a router behind an uplink advertises itself, and no default
 	// route is configured (RFC 4861 section 6.3.4).
 	LearnedRoute
+	// FloatingRoute: an address of one network that a guest on another has itself.
+	FloatingRoute
 )
 
 // String returns the origin in one word.
 func (o RouteOrigin) String() string {
-	return [...]string{"connected", "delegated", "static", "learned"}[o]
+	return [...]string{"connected", "delegated", "static", "learned", "floating"}[o]
 }
 
 // Route is one way of a router.
@@ -94,6 +102,9 @@ type Way struct {
 	// Network is where they leave, nil where they end; NextHop who they go to there.
 	Network *Network
 	NextHop netip.Addr
+	// Port and MAC are where NextHop is, zero while nobody is known to be it.
+	Port uint16
+	MAC  wire.MAC
 }
 
 // RouterID is the id of the router on the network, 0 where nothing is routed.
@@ -142,7 +153,8 @@ func (r *Router) Holds(a netip.Addr) bool {
 }
 
 // To says what becomes of packets to an address: the slow, plain twin of the
-// route and neighbour tables' flows.
+// route and neighbour tables' flows. What is for a floating address goes to whom
+// it stands for.
 func (r *Router) To(a netip.Addr) Way {
 	if a.IsLinkLocalUnicast() || !a.IsGlobalUnicast() {
 		return Way{Silent: true}
@@ -150,6 +162,26 @@ func (r *Router) To(a netip.Addr) Way {
 	if r.Holds(a) {
 		return Way{Trouble: punt.Local}
 	}
+	f := r.Translated(a)
+	if f == nil {
+		return r.way(a)
+	}
+	inner, ok := f.In(a)
+	switch {
+	case !ok:
+		return Way{Trouble: punt.NoRoute}
+	case r.Holds(inner):
+		return Way{Trouble: punt.Prohibited}
+	}
+	w := r.way(inner)
+	if w.Network != nil && w.Network.Key == f.External.Key {
+		return Way{Trouble: punt.NoRoute} // it would come back
+	}
+	return w
+}
+
+// way is To by the routes alone.
+func (r *Router) way(a netip.Addr) Way {
 	best, found := Route{}, false
 	consider := func(list []Route) {
 		for i := range list {
@@ -176,18 +208,20 @@ func (r *Router) To(a netip.Addr) Way {
 	}
 	n := r.Networks[slices.IndexFunc(r.Networks, func(n *Network) bool { return n.Key == best.Network.Key })]
 	w := Way{MTU: n.MTU, Network: n, NextHop: best.NextHop}
-	if best.Origin == Connected {
+	if best.Origin == Connected || !best.NextHop.IsValid() {
 		w.NextHop = a
 	}
-	port := best.Port
+	port, mac := best.Port, best.MAC
 	if best.Origin == Connected {
-		port, _ = n.neighbor(a)
+		port, mac = n.neighbor(a)
 	}
-	if !slices.ContainsFunc(n.Ports, func(p *Port) bool { return p.Key == port && p.OFPort != 0 }) {
-		w.Trouble = punt.Unreachable
-		if n.Resolves() {
-			w.Trouble = punt.Unresolved
-		}
+	if slices.ContainsFunc(n.Ports, func(p *Port) bool { return p.Key == port && p.OFPort != 0 }) {
+		w.Port, w.MAC = port, mac
+		return w
+	}
+	w.Trouble = punt.Unreachable
+	if n.Resolves() {
+		w.Trouble = punt.Unresolved
 	}
 	return w
 }

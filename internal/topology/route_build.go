@@ -38,9 +38,12 @@ func routersOf(spec *Spec, nets map[string]*builtNetwork, old []*Router) []*Rout
 			}
 		}
 		slices.SortFunc(r.Networks, func(a, b *Network) int { return strings.Compare(a.Name, b.Name) })
-		r.Routes = sortedRoutes(append(r.static(s.Routes), r.delegated()...))
+		r.Floating = r.floatingOf()
+		r.Routes = sortedRoutes(slices.Concat(r.static(s.Routes), r.delegated(), r.routedFloating()))
+		r.Translations, r.Hidden = r.translations(), r.hidden()
 		for _, o := range old {
-			if o.ID == r.ID && o.Name == r.Name && slices.Equal(o.Networks, r.Networks) && slices.Equal(o.Routes, r.Routes) {
+			if o.ID == r.ID && o.Name == r.Name && slices.Equal(o.Networks, r.Networks) && slices.Equal(o.Routes, r.Routes) &&
+				slices.Equal(o.Floating, r.Floating) && slices.Equal(o.Translations, r.Translations) && slices.Equal(o.Hidden, r.Hidden) {
 				r = o
 				break
 			}

@@ -112,7 +112,7 @@ func TestRouterTo(t *testing.T) {
 		"::":                   {Silent: true},
 	} {
 		got := s.Routers[0].To(netip.MustParseAddr(to))
-		got.Network, got.NextHop = nil, netip.Addr{}
+		got.Network, got.NextHop, got.Port, got.MAC = nil, netip.Addr{}, 0, wire.MAC{}
 		if got != want {
 			t.Errorf("to %s: %+v, want %+v", to, got, want)
 		}

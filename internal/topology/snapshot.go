@@ -76,6 +76,9 @@ type Network struct {
 	Upstream []Upstream
 	// Multicast is nil where multicast is carried as broadcast is.
 	Multicast *Multicast
+	// Floating is what floats on the network and stands for somebody on another,
+	// sorted.
+	Floating []Floating
 	// Ports are the network's, sorted by name.
 	Ports []*Port
 	// Adverts are the compiled Router Advertisements, sent one after the other:
@@ -243,6 +246,8 @@ type Owner struct {
 	// Held says that the address was leased to the port or learned from it,
 	// Learned that it is one of Port.Learned.
 	Held, Learned bool
+	// Floating is what the router has the address for, nil for its own addresses.
+	Floating *Floating
 }
 
 // Owner returns who holds an address on the network.

@@ -29,6 +29,8 @@ type Spec struct {
 	// Groups are the security groups; the one named DefaultGroup is there
 	// although nobody configures it.
 	Groups []SecurityGroupSpec
+	// Floating are the addresses that float on one network to guests on others.
+	Floating []FloatingSpec
 }
 
 // Limits are punt budgets by class; a class that is not in it has the budget

@@ -58,6 +58,7 @@ func Validate(s *Spec) []Problem {
 	for i := range s.Ports {
 		c.port(i, ports)
 	}
+	c.floatings()
 	c.derived()
 	slices.SortStableFunc(c.problems, compareProblems)
 	return c.problems

@@ -16,6 +16,8 @@ const (
 	CodeRejectRoute = 6
 	// CodeProhibited: communication with the destination is administratively prohibited (RFC 4443 section 3.1).
 	CodeProhibited = 1
+	// CodeErroneousField: a field that means nothing (RFC 4443 section 3.4).
+	CodeErroneousField = 0
 	// CodeUnknownOption: an IPv6 option that is not known (RFC 4443 section 3.4).
 	CodeUnknownOption = 2
 )
