@@ -221,6 +221,10 @@ func setName(f Field) string {
 		return "eth_dst"
 	case EthSrc:
 		return "eth_src"
+	case IPv4Src:
+		return "ip_src"
+	case IPv4Dst:
+		return "ip_dst"
 	}
 	return f.String()
 }
@@ -236,7 +240,7 @@ func nxmName(f Field) string {
 		return "NXM_OF_VLAN_TCI[]"
 	case IPTTL:
 		return "NXM_NX_IP_TTL[]"
-	case TCPSrc, TCPDst, UDPSrc, UDPDst:
+	case TCPSrc, TCPDst, UDPSrc, UDPDst, ARPSPA, ARPTPA:
 		return "NXM_OF_" + strings.ToUpper(f.String()) + "[]"
 	case NDReserved, NDOptionsType:
 		return "ERICOXM_OF_ICMPV6_" + strings.ToUpper(f.String()) + "[]"

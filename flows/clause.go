@@ -82,4 +82,7 @@ var clauses = [roles]Clause{
 	RoleDropUntranslated:   {"is dropped: it is an ICMPv6 error to or from a floating address, or of an address not known yet, and the port's limit of class error lets none of these pass", "RFC 4443 section 2.4"},
 	RoleDropDHCPv4Server:   {Text: "is dropped: only a DHCPv4 server sends from port 67 or to port 68, and no secured guest is one"},
 	RoleDropPuntPort:       {Text: "is dropped: it came from the punt port and is no reply of Damselfly's"},
+	RoleMetadata:           {Text: "is of a connection to the metadata service, which the switch carries there and back"},
+	RoleDropMetadata:       {Text: "is dropped: to the metadata service go TCP port 80, ARP and pings alone, within the port's limit of class metadata, and nobody else has its addresses"},
+	RoleDropMetadataCaller: {Text: "is dropped: the metadata service answers callers from the prefixes of their network and from configured IPv4 addresses alone"},
 }

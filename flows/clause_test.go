@@ -8,7 +8,7 @@ import (
 
 // ownRules are the drops that no RFC asks for.
 var ownRules = RolesOf(RoleDropTagged, RoleDropEtherType, RoleDropAway, RoleDropUnknownMAC, RoleDropUnbound,
-	RoleDropDefault, RoleDropUnsorted, RoleDropState, RoleDropDenied, RoleDropDHCPv4Server, RoleDropPuntPort)
+	RoleDropDefault, RoleDropUnsorted, RoleDropState, RoleDropDenied, RoleDropDHCPv4Server, RoleDropPuntPort, RoleDropMetadata, RoleDropMetadataCaller)
 
 // TestClauses: every role says what it does, and every drop which RFC has it do so.
 func TestClauses(t *testing.T) {

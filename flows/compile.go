@@ -21,6 +21,9 @@ type Env struct {
 	// PuntPort says that frames are handed over and taken back by the pulse port
 	// where they can be; it needs one.
 	PuntPort bool
+	// MetadataPort is the switch's number of the port behind which the metadata
+	// service is, 0 for none.
+	MetadataPort uint32
 	// FirstGroup and FirstMeter begin the ranges of ids that are Damselfly's.
 	FirstGroup, FirstMeter uint32
 }
@@ -58,6 +61,8 @@ type portSource struct {
 	router uint32
 	// asks: the router has a network on which it asks for neighbours.
 	asks bool
+	// metadata: its network has the metadata service.
+	metadata bool
 }
 
 // listenedSource is all that the piece of who listens on a network depends on.
@@ -116,7 +121,7 @@ func (c *Compiler) Update(s *topology.Snapshot) *Pieces {
 			port: p, counted: c.counted[p.Key], served: n != nil && n.DHCPv6 != nil, plain: n == nil || n.Router == nil,
 			inverse: n != nil && n.InverseND,
 			rejects: c.filters.rejects, logs: c.filters.logs, tracks: c.filters.tracks,
-			router: n.RouterID(), asks: asks[n.RouterID()],
+			router: n.RouterID(), asks: asks[n.RouterID()], metadata: n != nil && n.Metadata != nil,
 		}
 		k, ok := c.ports[p.Key]
 		if !ok || k.from != from {
@@ -197,6 +202,7 @@ func (c *Compiler) network(n *topology.Network) *Piece {
 	b.networkMLDFlows(n)
 	b.networkRouteFlows(n)
 	b.networkSwitchFlows(n)
+	b.networkMetadataFlows(n)
 	return b.Piece
 }
 
@@ -219,6 +225,9 @@ func (c *Compiler) port(from portSource) *Piece {
 	b.portConnectionFlows(p, from.tracks)
 	b.portSwitchFlows(p)
 	b.portRouteFlows(p, from.router != 0, from.asks)
+	if from.metadata {
+		b.portMetadataFlows(p)
+	}
 	b.portDroppedFlows(p, from.counted)
 	return b.Piece
 }
@@ -259,6 +268,7 @@ func (b *builder) baseFlows() {
 	b.puntPortFlows()
 	b.baseFilterFlows()
 	b.baseSwitchFlows()
+	b.baseMetadataFlows()
 	b.baseDroppedFlows()
 }
 
@@ -277,6 +287,9 @@ const (
 	groupReject
 	// groupLog recirculates into the log table.
 	groupLog
+
+	// groupMetadata recirculates into the table that answers ARP for the metadata service.
+	groupMetadata = 10
 
 	groupFlood = 16
 )

@@ -177,6 +177,12 @@ const (
 	RoleTranslate
 	// RoleDropUntranslated ends a packet to or from a floating address that no flow can translate, and that the port's limit lets not pass to Damselfly.
 	RoleDropUntranslated
+	// RoleMetadata carries connections between guests and the metadata service.
+	RoleMetadata
+	// RoleDropMetadata ends what is to or as the metadata service and is no connection to it, or that the port's limit forbids.
+	RoleDropMetadata
+	// RoleDropMetadataCaller ends what is for the metadata service from an address by which it could not be answered.
+	RoleDropMetadataCaller
 	roles
 )
 
@@ -195,6 +201,7 @@ var roleNames = [roles]string{
 	"drop-dhcpv4-server", "drop-inverse", "drop-punt-port",
 	"listen", "drop-mld-invalid", "drop-unwanted",
 	"translate", "drop-untranslated",
+	"metadata", "drop-metadata", "drop-metadata-caller",
 }
 
 // String returns the role's name as metrics and plans write it.

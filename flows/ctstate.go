@@ -24,9 +24,12 @@ const ctCut = 1
 func (m Match) State(set, unset uint32) Match { return m.WithMask(CTState, U32(set), U32(set|unset)) }
 
 // ctStateText renders a match on CTState as ovs-ofctl does: +new-est.
-func ctStateText(v, mask uint32) string {
+func ctStateText(v, mask uint32) string { return bitsText(ctStateNames, v, mask) }
+
+// bitsText renders a match on single bits, whose names are in the order of their values.
+func bitsText(names []string, v, mask uint32) string {
 	var b strings.Builder
-	for i, name := range ctStateNames {
+	for i, name := range names {
 		switch bit := uint32(1) << i; {
 		case mask&bit == 0:
 		case v&bit != 0:

@@ -93,10 +93,14 @@ func document(t *testing.T) string {
 		"Numbers count from the first group of the configured range; a network's flood group\n" +
 		fmt.Sprintf("is %d and the network's key, that of its multicast routers %d and the key, that of who\n", groupFlood, groupRouters) +
 		fmt.Sprintf("listens to a multicast group %d and the group's slot, the highest %d.\n\n| group | what it does |\n|---|---|\n", groupListeners, LastGroup))
-	for i, c := range constants(t, "compile.go", "group") {
-		fmt.Fprintf(&b, "| %d | %s |\n", i, c.text)
+	for _, g := range []struct {
+		name   string
+		number uint32
+	}{{"groupAway", groupAway}, {"groupPunt", groupPunt}, {"groupND", groupND}, {"groupEcho", groupEcho}, {"groupReject", groupReject},
+		{"groupLog", groupLog}, {"groupMetadata", groupMetadata}} {
+		fmt.Fprintf(&b, "| %d | %s |\n", g.number, find(t, "compile.go", "group", g.name))
 	}
-	fmt.Fprintf(&b, "\nMeters are numbered by port key and class: first meter + %d x key + class.\n", punt.MeterSlots)
+	fmt.Fprintf(&b, "\nMeters are numbered by port key and class: first meter + %d x key + class; where the class\nis 0, all that the port sends to the metadata service.\n", punt.MeterSlots)
 	b.WriteString("\n## Cookies\n\n" +
 		"| bits | what they hold |\n|---|---|\n" +
 		fmt.Sprintf("| 63-48 | owner, %#x |\n| 47-40 | layout, now %d |\n", cookieOwner, layoutVersion) +

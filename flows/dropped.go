@@ -13,27 +13,37 @@ const (
 )
 
 // Roles is a set of roles.
-type Roles uint64
+type Roles [2]uint64
 
 // A role more than Roles has bits does not compile.
-const _ = uint(64 - roles)
+const _ = uint(64*len(Roles{}) - int(roles))
 
 // RolesOf returns the set of these roles.
 func RolesOf(list ...Role) (s Roles) {
 	for _, r := range list {
-		s |= 1 << r
+		s[r/64] |= 1 << (r % 64)
 	}
 	return s
 }
 
 // Has reports whether r is in the set.
-func (s Roles) Has(r Role) bool { return s&(1<<r) != 0 }
+func (s Roles) Has(r Role) bool { return s[r/64]&(1<<(r%64)) != 0 }
+
+// And returns the roles that are in one set or the other.
+func (s Roles) And(more Roles) Roles {
+	for i := range s {
+		s[i] |= more[i]
+	}
+	return s
+}
 
 // Each yields the roles of the set in their order.
 func (s Roles) Each(yield func(Role) bool) {
-	for ; s != 0; s &= s - 1 {
-		if !yield(Role(bits.TrailingZeros64(uint64(s)))) {
-			return
+	for i, word := range s {
+		for ; word != 0; word &= word - 1 {
+			if !yield(Role(64*i + bits.TrailingZeros64(word))) {
+				return
+			}
 		}
 	}
 }
@@ -77,7 +87,7 @@ func (b *builder) portDroppedFlows(p *topology.Port, apart Roles) {
 // reports whether one of them had none.
 func (c *Compiler) CountApart(port uint16, drops Roles) bool {
 	before := c.counted[port]
-	c.counted[port] = before | drops
+	c.counted[port] = before.And(drops)
 	return c.counted[port] != before
 }
 

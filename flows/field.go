@@ -49,6 +49,7 @@ const (
 	ARPSPA
 	ARPTPA
 	ARPSHA
+	ARPTHA
 	IPProto
 	IPDSCP
 	IPECN
@@ -61,6 +62,7 @@ const (
 	IPv6Label
 	TCPSrc
 	TCPDst
+	TCPFlags
 	UDPSrc
 	UDPDst
 	SCTPSrc
@@ -119,6 +121,7 @@ var fieldInfo = [Fields]FieldInfo{
 	ARPSPA:        {"arp_spa", 0x80002c04, 4},
 	ARPTPA:        {"arp_tpa", 0x80002e04, 4},
 	ARPSHA:        {"arp_sha", 0x80003006, 6},
+	ARPTHA:        {"arp_tha", 0x80003206, 6},
 	IPProto:       {"nw_proto", 0x80001401, 1},
 	IPDSCP:        {"ip_dscp", 0x80001001, 1},
 	IPECN:         {"nw_ecn", 0x80001201, 1},
@@ -131,6 +134,7 @@ var fieldInfo = [Fields]FieldInfo{
 	IPv6Label:     {"ipv6_label", 0x80003804, 4},
 	TCPSrc:        {"tcp_src", 0x80001a02, 2},
 	TCPDst:        {"tcp_dst", 0x80001c02, 2},
+	TCPFlags:      {"tcp_flags", 0x00014402, 2},
 	UDPSrc:        {"udp_src", 0x80001e02, 2},
 	UDPDst:        {"udp_dst", 0x80002002, 2},
 	SCTPSrc:       {"sctp_src", 0x80002202, 2},
@@ -225,7 +229,7 @@ func (f Field) text(v Value) string {
 		return netip.AddrFrom16(v).String()
 	case IPv4Src, IPv4Dst, ARPSPA, ARPTPA:
 		return netip.AddrFrom4([4]byte(v[:4])).String()
-	case EthDst, EthSrc, ARPSHA, NDSLL, NDTLL:
+	case EthDst, EthSrc, ARPSHA, ARPTHA, NDSLL, NDTLL:
 		return wire.MAC(v[:6]).String()
 	case VLANVID, CTProto, CTSrcPort, CTDstPort, ARPOp, ICMPv4Type, ICMPv4Code, SCTPSrc, SCTPDst,
 		IPProto, IPTTL, ICMPv6Type, ICMPv6Code, TCPSrc, TCPDst, UDPSrc, UDPDst, NDOptionsType, NDReserved, IPDSCP, IPECN:

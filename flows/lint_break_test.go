@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"damselfly/internal/punt"
+	"damselfly/internal/topology"
 	"damselfly/internal/wire"
 )
 
@@ -263,6 +264,18 @@ func TestLintsObject(t *testing.T) {
 		{"reports that nobody hears", "listeners", func(_ *testing.T, c *compilation) {
 			c.flows = append(c.flows, Flow{Table: TableServices, Priority: serviceGate, Match: Match{}.ICMPv6(143), Actions: []Action{onward}})
 		}},
+		{"a way round to the metadata service", "metadata", func(_ *testing.T, c *compilation) {
+			c.flows = append(c.flows, Flow{Table: TableSwitch, Priority: 999, Match: Match{}.From(1), Actions: []Action{Output{c.env.MetadataPort}}})
+		}},
+		{"a call from a network without the service", "metadata", func(_ *testing.T, c *compilation) {
+			own := SetField{IPv6Src, Addr(topology.CallerPort(1)), prefixMask(topology.CallerPortBits)}
+			c.flows = append(c.flows, Flow{Table: TableMetadataGate, Priority: 200,
+				Match:   Match{}.From(1).Proto(protoTCP).WithMask(TCPFlags, U16(0), U16(tcpSYN)).With(IPFrag, U8(fragNo)),
+				Actions: []Action{ThroughMeter{16}, own, Output{c.env.MetadataPort}}})
+		}},
+		{"an answer to anywhere", "metadata", func(_ *testing.T, c *compilation) {
+			c.flows = append(c.flows, Flow{Table: TableMetadataReply, Priority: 999, Actions: []Action{Resubmit{TableSwitch}}})
+		}},
 		{"an unmetered reject", "rejects", func(_ *testing.T, c *compilation) {
 			c.flows = append(c.flows, Flow{Table: TableReject, Priority: 100, Match: Match{}.From(1), Actions: []Action{ToGroup{c.env.FirstGroup + groupPunt}}})
 		}},
@@ -356,7 +369,8 @@ func TestFlowsPerPort(t *testing.T) {
 func TestPrefixTables(t *testing.T) {
 	got, want := PrefixTables(), map[uint8]bool{}
 	for _, f := range slices.Concat(compilationOf(named["prefixes"](), envs["ndext-pulse"]).flows, compilationOf(named["groups"](), envs["plain"]).flows,
-		compilationOf(buildMulticast(), envs["plain"]).flows, compilationOf(named["floating"](), envs["plain"]).flows) {
+		compilationOf(buildMulticast(), envs["plain"]).flows, compilationOf(named["floating"](), envs["plain"]).flows,
+		compilationOf(named["metadata"](), envs["pulse"]).flows) {
 		for _, e := range f.Match {
 			switch e.Field {
 			case IPv6Src, IPv6Dst, IPv4Src, IPv4Dst:

@@ -21,6 +21,9 @@ func lintSourceFirst(c *compilation) (faults []string) {
 		TableSpoofed:       {},
 	}
 	for _, f := range c.flows {
+		if c.ofMetadataPort(&f) {
+			continue
+		}
 		allowed, checked := next[f.Table]
 		if c.fromPuntPort(&f) {
 			continue // Damselfly's own, as lintPuntPort holds

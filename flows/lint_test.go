@@ -62,6 +62,7 @@ var lints = map[string]func(*compilation) []string{
 	"rejects":        lintRejects,
 	"own-zone":       lintOwnZone,
 	"outputs":        lintOutputs,
+	"metadata":       lintMetadata,
 	"dropped":        lintDropped,
 	"tags":           lintTags,
 	"whole-punt":     lintWholePunt,
@@ -203,7 +204,7 @@ func lintClassify(c *compilation) (faults []string) {
 			faults = append(faults, "not a per-port rule in our range: "+f.String())
 		}
 		for _, a := range f.Actions {
-			if r, ok := a.(Resubmit); ok && r.Table != TableGuard {
+			if r, ok := a.(Resubmit); ok && r.Table != TableGuard && !c.ofMetadataPort(&f) {
 				faults = append(faults, "goes round the guard table: "+f.String())
 			}
 		}

@@ -206,6 +206,8 @@ func (e FieldMatch) text() string {
 		return fmt.Sprintf("dl_vlan=%d", e.Value.Uint(2)&^vlanPresent)
 	case e.Field == CTState:
 		return "ct_state=" + ctStateText(uint32(e.Value.Uint(4)), uint32(e.Mask.Uint(4)))
+	case e.Field == TCPFlags:
+		return "tcp_flags=" + bitsText(tcpFlagNames, uint32(e.Value.Uint(2)), uint32(e.Mask.Uint(2)))
 	case e.Field == UDPSrc || e.Field == TCPSrc || e.Field == SCTPSrc:
 		return "tp_src=" + e.number()
 	case e.Field == UDPDst || e.Field == TCPDst || e.Field == SCTPDst:

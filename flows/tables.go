@@ -101,6 +101,14 @@ const (
 	TableOutput = 70
 	// TableReturn sends an answer back to the port that asked.
 	TableReturn = 71
+	// TableMetadata finds by which prefix or address the caller of the metadata service can be answered.
+	TableMetadata = 76
+	// TableMetadataGate meters what a port sends there and hands it on as the port's.
+	TableMetadataGate = 77
+	// TableMetadataReply finds the port that the metadata service answers, and answers ARP for it.
+	TableMetadataReply = 78
+	// TableMetadataBack gives the answer the caller's own address again.
+	TableMetadataBack = 79
 	// TableDropped counts by port what other tables end for all ports alike.
 	TableDropped = 80
 	// TableProbe is where the datapath's capabilities are tried out.
@@ -120,6 +128,7 @@ var tableNames = map[uint8]string{
 	TableFloating: "floating", TableInward: "inward", TableOutward: "outward",
 	TableRouteSource: "route-source", TableTrouble: "trouble", TableRoute: "route", TableNeighbor: "neighbor", TableLength: "length", TableForward: "forward",
 	TableMLD: "mld", TableGroups: "groups", TableSources: "sources",
+	TableMetadata: "metadata", TableMetadataGate: "metadata-gate", TableMetadataReply: "metadata-reply", TableMetadataBack: "metadata-back",
 	TableOutput: "output", TableReturn: "return", TableDropped: "dropped", TableProbe: "probe",
 }
 
@@ -142,11 +151,11 @@ const (
 // IPv4's other end, no flow of the table matches.
 func PrefixTables() map[uint8][]string {
 	fields := make(map[uint8][]string)
-	for _, t := range []uint8{TableGuard, TableSourceAddress, TableServices, TableNDFlags, TableNDTarget, TableEchoReply, TableDHCPv6, TableAway, TableGroups, TableSources, TableSwitch,
-		TableFloating, TableInward, TableOutward, TableRouteSource, TableRoute, TableNeighbor, TableIngressRemote, TableIngressRules} {
+	for _, t := range []uint8{TableGuard, TableSourceAddress, TableNDFlags, TableNDTarget, TableEchoReply, TableDHCPv6, TableAway, TableGroups, TableSources, TableSwitch,
+		TableFloating, TableInward, TableOutward, TableRouteSource, TableRoute, TableNeighbor, TableMetadata, TableIngressRemote, TableIngressRules} {
 		fields[t] = []string{"ipv6_dst", "ipv6_src", "nw_src"}
 	}
-	for _, t := range []uint8{TableEgressRemote, TableEgressRules} {
+	for _, t := range []uint8{TableServices, TableEgressRemote, TableEgressRules, TableMetadataReply, TableMetadataBack} {
 		fields[t] = []string{"ipv6_dst", "ipv6_src", "nw_dst"}
 	}
 	return fields

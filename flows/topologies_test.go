@@ -12,9 +12,9 @@ import (
 
 // envs are the switches the named topologies are compiled for.
 var envs = map[string]Env{
-	"ndext-pulse": {NDExt: true, PulsePort: 99, FirstGroup: 0xdf000000},
+	"ndext-pulse": {NDExt: true, PulsePort: 99, MetadataPort: 98, FirstGroup: 0xdf000000},
 	"ndext":       {NDExt: true, FirstGroup: 0xdf000000},
-	"pulse":       {PulsePort: 99, FirstGroup: 0xdf000000},
+	"pulse":       {PulsePort: 99, MetadataPort: 98, FirstGroup: 0xdf000000},
 	"port":        {PulsePort: 99, PuntPort: true, FirstGroup: 0xdf000000},
 	"plain":       {FirstGroup: 0xdf000000},
 }
@@ -40,6 +40,7 @@ var named = map[string]func() *topology.Snapshot{
 	"inverse":      func() *topology.Snapshot { return build(inverseSpec(), nil) },
 	"multicast":    func() *topology.Snapshot { return buildMulticast() },
 	"floating":     func() *topology.Snapshot { return buildFloating() },
+	"metadata":     func() *topology.Snapshot { return buildMetadata() },
 	"open":         func() *topology.Snapshot { return build(openSpec(), nil) },
 }
 
@@ -137,6 +138,37 @@ func prefixesSpec() *topology.Spec {
 func limitsSpec() *topology.Spec {
 	s := routerSpec()
 	s.Ports[0].Limits = topology.Limits{punt.NS: topology.Unlimited, punt.Echo: {}, punt.RS: {Rate: 5, Burst: 7}}
+	return s
+}
+
+// metadataSpec has a routed network with the metadata service and an uplink, a plain
+// one with the same, and ports of each kind.
+func metadataSpec() *topology.Spec {
+	s := routerSpec()
+	s.Networks[0].Metadata = &topology.MetadataSpec{}
+	s.Networks[0].Uplink = &topology.UplinkSpec{Interface: "eth1"}
+	s.Routers[0].Networks[0].LinkLocal = netip.MustParseAddr("fe80::a")
+	s.Networks = append(s.Networks, topology.NetworkSpec{Name: "wire", Metadata: &topology.MetadataSpec{}})
+	s.Ports[0].Addresses = []netip.Addr{netip.MustParseAddr("192.0.2.11"), netip.MustParseAddr("192.0.2.111")}
+	s.Ports[1].Limits = topology.Limits{punt.Metadata: topology.Unlimited}
+	open := false
+	s.Ports = append(s.Ports,
+		topology.PortSpec{Name: "vm3", Network: "wire", MAC: mac(0x11), Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.11")}},
+		topology.PortSpec{Name: "vm4", Network: "wire", MAC: mac(0x14), PortSecurity: &open},
+		topology.PortSpec{Name: "vm5", Network: "wire", Unknown: true},
+		topology.PortSpec{Name: "vm6", Network: "wire", MAC: mac(0x16), Limits: topology.Limits{punt.Metadata: {}}})
+	return s
+}
+
+// buildMetadata binds the uplink of metadataSpec.
+func buildMetadata() *topology.Snapshot {
+	in := input(metadataSpec(), nil)
+	in.Keys.Ports[topology.UplinkName("blue")] = 9
+	in.Bindings = append(in.Bindings, topology.Binding{Interface: "eth1", OFPort: 9})
+	s, problems := new(topology.Builder).Build(in)
+	if s == nil || len(problems) > 0 {
+		panic(fmt.Sprintf("a topology of the tests is wrong: %v", problems))
+	}
 	return s
 }
 

@@ -35,7 +35,7 @@ type resolver struct {
 
 // newResolver has guest vm1 with key 1 on an inside network, and an uplink with
 // key 2 beside it.
-func newResolver(t *testing.T, acceptRA bool) *resolver {
+func newResolver(t *testing.T, acceptRA bool, changes ...func(*topology.Spec)) *resolver {
 	t.Helper()
 	spec := &topology.Spec{
 		Networks: []topology.NetworkSpec{
@@ -47,6 +47,9 @@ func newResolver(t *testing.T, acceptRA bool) *resolver {
 			{Network: "blue", MAC: insideMAC}, {Network: "ext", MAC: outerMAC, LinkLocal: netip.MustParseAddr("fe80::a")},
 		}}},
 		Ports: []topology.PortSpec{{Name: "vm1", Network: "blue", MAC: insiderMAC}},
+	}
+	for _, change := range changes {
+		change(spec)
 	}
 	s, problems := new(topology.Builder).Build(topology.Input{
 		Spec: spec, Bindings: []topology.Binding{{Interface: "vm1", OFPort: 1}, {Interface: "eth1", OFPort: 2}},

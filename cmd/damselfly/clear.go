@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"damselfly/internal/annex"
 	"damselfly/internal/bridge"
 	"damselfly/internal/config"
 	"damselfly/internal/openflow"
@@ -37,8 +38,10 @@ func (c *clearCmd) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		if err := pulse.Remove(pulse.Name(cfg.Bridge)); err != nil {
-			return err
+		for _, device := range []string{pulse.Name(cfg.Bridge), annex.Name(cfg.Bridge)} {
+			if err := pulse.Remove(device); err != nil {
+				return err
+			}
 		}
 		done = append([]string{fmt.Sprintf("removed %d flows, %d groups and %d meters", flows, groups, meters)}, done...)
 		if e.json {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"damselfly/internal/annex"
 	"damselfly/internal/config"
 )
 
@@ -51,7 +52,10 @@ type env struct {
 // errFound ends a command with exit 1 after it has printed what it found.
 var errFound = errors.New("")
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	annex.Child()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // run is main with its surroundings passed in: 0 is success, 1 that the command
 // failed or found mistakes, 2 a command line that is wrong.

@@ -15,7 +15,7 @@ import (
 )
 
 type statusCmd struct {
-	What string `arg:"" optional:"" enum:"all,routes,neighbors,multicast" default:"all" help:"What of it: ${enum}."`
+	What string `arg:"" optional:"" enum:"all,routes,neighbors,multicast,metadata" default:"all" help:"What of it: ${enum}."`
 
 	Config string `short:"c" placeholder:"FILE" help:"Configuration that names the API's address."`
 	API    string `name:"api" default:"${api}" help:"Address of the running damselfly's API."`
@@ -40,6 +40,16 @@ func (c *statusCmd) Run(e *env) error {
 			return printJSON(e.out, list)
 		}
 		return printRoutes(e.out, list)
+	}
+	if c.What == "metadata" {
+		var s agent.MetadataStatus
+		if err := ask(e.ctx, address, "/metadata", &s); err != nil {
+			return err
+		}
+		if e.json {
+			return printJSON(e.out, s)
+		}
+		return s.Print(e.out)
 	}
 	var s agent.Status
 	if err := ask(e.ctx, address, "/status", &s); err != nil {

@@ -42,6 +42,9 @@ func Solicit(p *packet.Packet, l *learn.Lane, v *resolve.Lane, r *pipeline.Repli
 		return why
 	}
 	target := ns.Target()
+	if p.Port.Uplink && p.Network.OfMetadata(target) {
+		return reason.UplinkMetadata
+	}
 	owner, several, known := p.Holder(target)
 	if p.IPv6.SourceUnspecified() && !several {
 		if owner, known, why = l.Probe(p, target, owner, known); why != 0 {

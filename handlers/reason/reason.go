@@ -117,6 +117,8 @@ const (
 	RouterHeard
 	// UplinkRouter: a Router Advertisement from an uplink whose routers are not to be learned.
 	UplinkRouter
+	// UplinkMetadata: asked from an uplink for an address of the metadata service, which every host has for itself.
+	UplinkMetadata
 
 	// ListenerHeard: a report of who listens to which groups that was taken in (RFC 9777 section 7.4).
 	ListenerHeard
@@ -226,6 +228,7 @@ var entries = [firstFault]entry{
 	TooManyGroups:        {"too-many-groups", "the port listens to as many multicast groups as `limits` allow under `groups`; it does not get the others"},
 	TooManySources:       {"too-many-sources", "the port names more sources of multicast groups than four for each of its `groups`; it gets such groups from all sources"},
 	MulticastRouterAsked: {"multicast-router-asked", "a Multicast Router Solicitation; it is answered within two seconds"},
+	UplinkMetadata:       {"uplink-metadata", "asked from the uplink for an address of the metadata service: every host has that for itself, and nothing of it passes an uplink"},
 
 	SlowLaneFull: {"slow-lane-full", "more requests wait than are kept, or more of this port than its share; guests try again by themselves"},
 	NotDurable:   {"not-durable", "the lease could not be written to `state`, so it was not given; look at the disk"},

@@ -72,6 +72,8 @@ type Agent struct {
 	rules   *ruleLog
 	relay   uplink
 
+	metadata *metadataPort
+
 	// ring holds one token while an input may have changed.
 	ring chan struct{}
 	// snapshot is what is served; nil until the first one.
@@ -159,6 +161,7 @@ func (a *Agent) serve(ctx context.Context, view ovsdb.View) error {
 	})
 	a.moved = timers.NewAnnouncer(timers.AnnouncerConfig{Sink: a.sink, Compose: nd.Announce, Log: a.log})
 	a.tracked, a.rules = newConnections(a, view.RunDir), newRuleLog(a)
+	a.metadata = newMetadataPort(a)
 	if a.leases, err = a.openLeases(); err != nil {
 		return err
 	}
@@ -193,6 +196,7 @@ func (a *Agent) serve(ctx context.Context, view ovsdb.View) error {
 	a.log.Info("serving", "bridge", view.BridgeName, "config", a.o.Config)
 	err, lanesEnded := a.reconcileLoop(ctx, lanesDone)
 	a.state.lowerPulse(a.log)
+	a.metadata.close(a.log)
 	stopLanes()
 	if !lanesEnded {
 		err = <-lanesDone

@@ -88,7 +88,7 @@ func read(stats []openflow.FlowStat) reading {
 func (r *reading) addMeters(stats []openflow.MeterStat, firstMeter uint32) {
 	for _, m := range stats {
 		if id := m.ID - firstMeter; m.Dropped > 0 && id/punt.MeterSlots <= punt.MaxKey {
-			r.limits[drop{uint16(id / punt.MeterSlots), "limit-" + punt.Class(id%punt.MeterSlots).String()}] += m.Dropped
+			r.limits[drop{uint16(id / punt.MeterSlots), "limit-" + punt.MeterName(uint8(id%punt.MeterSlots))}] += m.Dropped
 		}
 	}
 }
@@ -154,11 +154,11 @@ func (d *drops) sortLocked() {
 	var roles flows.Roles
 	for r, n := range d.waitRole {
 		byRole += n
-		roles |= flows.RolesOf(r)
+		roles = roles.And(flows.RolesOf(r))
 	}
 	for port := range d.waitPort {
-		if port != 0 && roles != 0 {
-			d.apart[port] |= roles
+		if port != 0 && len(d.waitRole) > 0 {
+			d.apart[port] = d.apart[port].And(roles)
 		}
 	}
 	// The counters of one moment are read one after the other: what does not add

@@ -15,10 +15,10 @@ import (
 type fault struct{ subject, text string }
 
 // bindings reads from the bridge's interfaces which port each stands for. The
-// pulse port stands for none.
+// pulse port and others of our own stand for none.
 func bindings(view ovsdb.View, pulseName string) (out []topology.Binding, faults []fault) {
 	for _, in := range view.Interfaces {
-		if in.Name == pulseName {
+		if in.Name == pulseName || in.Ours {
 			continue
 		}
 		b := topology.Binding{Interface: in.Name, ID: in.IfaceID, OFPort: in.OFPort, Network: in.Network}

@@ -100,6 +100,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	c.learned(counter, gauge, snap)
 	c.neighbors(counter)
 	c.listeners(counter, gauge)
+	c.metadata(counter, gauge)
 	c.a.readDrops(context.Background())
 	s := c.a.Status()
 	for _, p := range s.Ports {
@@ -302,7 +303,7 @@ func (c collector) bridge(counter func(*prometheus.Desc, uint64, ...string), sna
 			id := m.ID - c.a.ids.FirstMeter
 			p := snap.Port(uint16(id / punt.MeterSlots))
 			if p != nil {
-				counter(meterDesc, m.Dropped, p.Name, punt.Class(id%punt.MeterSlots).String())
+				counter(meterDesc, m.Dropped, p.Name, punt.MeterName(uint8(id%punt.MeterSlots)))
 			}
 		}
 	}

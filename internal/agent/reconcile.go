@@ -110,6 +110,9 @@ func (a *Agent) reconcileLoop(ctx context.Context, lanes <-chan error) (err erro
 			a.state.closePulse(a.log)
 			a.note(func(s *Status) { s.Pulse = false })
 			a.log.Warn("the pulse port's device is gone: making it anew")
+		case <-a.metadata.gone():
+			a.log.Warn("the metadata service's device is gone: making it anew")
+			a.metadata.close(a.log)
 		case <-check.C:
 			apart := a.countApart(ctx)
 			if checks++; checks%compareEvery == 0 && a.state.installer != nil {
@@ -237,6 +240,9 @@ func (a *Agent) install(ctx context.Context, view ovsdb.View, snap *topology.Sna
 	if err := a.setUp(ctx, view, pulseName); err != nil {
 		return err
 	}
+	if err := a.setUpMetadata(ctx, view, snap); err != nil {
+		return err
+	}
 	if adopted, err := a.adoptListeners(ctx, conn, snap); adopted || err != nil {
 		return err
 	}
@@ -326,7 +332,7 @@ func (a *Agent) installerFor(ctx context.Context, conn *openflow.Conn, view ovsd
 		in.OFPort = 0
 	}
 	env := a.ids.Env(false, in.OFPort)
-	env.PuntPort = byPort(a.transport(), in)
+	env.PuntPort, env.MetadataPort = byPort(a.transport(), in), metadataPortOn(view)
 	if a.state.conn == conn {
 		env.NDExt = a.state.env.NDExt
 		if env == a.state.env {

@@ -45,6 +45,7 @@ func (a *Agent) listen() (*api, error) {
 	})
 	mux.HandleFunc("GET /leases", a.serveLeases)
 	mux.HandleFunc("GET /routes", a.serveRoutes)
+	mux.HandleFunc("GET /metadata", a.serveMetadata)
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) { reply(w, a.known()) })
 	return newAPI(l, mux), nil
 }

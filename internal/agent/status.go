@@ -39,9 +39,11 @@ type Status struct {
 	// LeaseError says why no leases are given.
 	LeaseError string `json:"lease_error,omitempty"`
 	// LearnError says why a restart will forget learned addresses.
-	LearnError string   `json:"learn_error,omitempty"`
-	Conflicts  []string `json:"conflicts,omitempty"`
-	Problems   []string `json:"problems,omitempty"`
+	LearnError string `json:"learn_error,omitempty"`
+	// MetadataError says why there is no metadata service although some network has it.
+	MetadataError string   `json:"metadata_error,omitempty"`
+	Conflicts     []string `json:"conflicts,omitempty"`
+	Problems      []string `json:"problems,omitempty"`
 
 	Networks []NetworkStatus `json:"networks"`
 	Ports    []PortStatus    `json:"ports"`
@@ -108,6 +110,9 @@ func (a *Agent) Status() Status {
 	a.mu.Unlock()
 	view, _ := a.db.View()
 	s.Bridge, s.OVS = view.BridgeName, view.OVSVersion
+	if text := a.metadata.fault.Load(); text != nil {
+		s.MetadataError = *text
+	}
 	if snap := a.snapshot.Load(); snap != nil {
 		s.Networks = a.networkStatus(snap)
 		inSwitch := a.drops.byPort()
@@ -177,7 +182,7 @@ func (s *Status) Print(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "bridge %s: %s, Open vSwitch %s, %d of %d flows, nd_ext %s, pulse %s, punt %s\n",
 		s.Bridge, state, s.OVS, s.FlowsInstalled, s.FlowsWanted, onOff(s.NDExt), onOff(s.Pulse), orDash(s.Punt))
-	for _, text := range []string{s.ConfigError, s.BridgeError, s.LeaseError, s.LearnError} {
+	for _, text := range []string{s.ConfigError, s.BridgeError, s.LeaseError, s.LearnError, s.MetadataError} {
 		if text != "" {
 			fmt.Fprintf(w, "error: %s\n", text)
 		}

@@ -17,8 +17,8 @@ import (
 // other.
 var layers = [][]string{
 	{"internal/wire", "internal/punt", "pipeline", "internal/store", "internal/ovsdb", "internal/pulse", "internal/lab", "internal/relay6", "internal/unixctl", "internal/conntrack"},
-	{"internal/topology", "internal/capture", "internal/puntport", "internal/slowlane", "internal/dhcpv6"},
-	{"internal/lease", "internal/binding", "internal/neighbor", "internal/multicast"},
+	{"internal/topology", "internal/annex", "internal/capture", "internal/puntport", "internal/slowlane", "internal/dhcpv6"},
+	{"internal/lease", "internal/binding", "internal/neighbor", "internal/multicast", "internal/metadata"},
 	{"flows", "handlers", "internal/config"},
 	{"internal/openflow", "internal/timers", "internal/replay", "fixtures"},
 	{"internal/bridge", "internal/explain"},

@@ -46,7 +46,7 @@ func TestReference(t *testing.T) {
 	want := &Config{
 		Bridge: "br-dfly", State: "/var/lib/damselfly", API: "127.0.0.1:8686", IDs: IDs{Groups: 0xdf000000},
 		Topology: &topology.Spec{
-			Limits: topology.DefaultLimits(), MaxLeases: ptr(16), MaxAddresses: ptr(32), MaxNeighbors: ptr(64), MaxGroups: ptr(64),
+			Limits: topology.DefaultLimits(), MaxLeases: ptr(16), MaxAddresses: ptr(32), MaxNeighbors: ptr(64), MaxGroups: ptr(64), MaxConnections: ptr(64),
 			Networks: []topology.NetworkSpec{
 				{Name: "blue", MTU: 1442, Limits: topology.Limits{punt.NS: {Rate: 400, Burst: 800}},
 					RouterAdvertisement: topology.AdvertSpec{
@@ -78,8 +78,9 @@ func TestReference(t *testing.T) {
 					},
 					Delegations: []topology.DelegationSpec{{Pool: netip.MustParsePrefix("2001:db8:8000::/40"), Length: 56,
 						Exclude: &topology.ExcludeSpec{Length: 64}, Preferred: ptr(4 * time.Hour), Valid: ptr(24 * time.Hour)}},
+					Metadata: &topology.MetadataSpec{},
 				},
-				{Name: "ext", Uplink: &topology.UplinkSpec{Interface: "eth1", AcceptRA: true}, Subnets: []topology.SubnetSpec{{Prefix: netip.MustParsePrefix("2001:db8:1::/64"), Mode: topology.DHCPv6Stateful,
+				{Name: "ext", Metadata: &topology.MetadataSpec{Upstream: "https://nova.example.test:8775", Secret: "meiquoh2Ohs6ne", Timeout: ptr(30 * time.Second)}, Uplink: &topology.UplinkSpec{Interface: "eth1", AcceptRA: true}, Subnets: []topology.SubnetSpec{{Prefix: netip.MustParsePrefix("2001:db8:1::/64"), Mode: topology.DHCPv6Stateful,
 					RelayTo: netip.MustParseAddr("2001:db8::547")}}},
 			},
 			Routers: []topology.RouterSpec{{Name: "r1", Networks: []topology.PresenceSpec{
@@ -95,8 +96,11 @@ func TestReference(t *testing.T) {
 					{Prefix: netip.MustParsePrefix("fd00:b1:0:0:f::/80")}},
 				Limits: topology.Limits{punt.NS: topology.Unlimited, punt.RS: {Rate: 40, Burst: 80}}, MaxLeases: ptr(4),
 				Multicast:      &topology.PortMulticastSpec{Groups: []netip.Addr{netip.MustParseAddr("ff15::1234")}, FastLeave: ptr(true)},
-				SecurityGroups: []string{"web", "default"},
-				Options:        []topology.OptionSpec{{Code: 56, Texts: []string{"2001:db8::124"}}}},
+				SecurityGroups: []string{"web", "default"}, Project: "p1",
+				Instance: &topology.InstanceSpec{ID: "i-1", Hostname: "vm1",
+					Keys:     []string{"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDcX0ZXgBCwSTYtNAX6PX1JGmsXTqyTQMMnYuNQ5PTrh me@example.test"},
+					UserData: "#cloud-config\ntimezone: Europe/Zurich\n", VendorData: "{\"cloud-init\": \"#cloud-config\\nlocale: C.UTF-8\\n\"}\n"},
+				Options: []topology.OptionSpec{{Code: 56, Texts: []string{"2001:db8::124"}}}},
 				{Name: "vm1-backup", Network: "ext", MAC: wire.MAC{2, 0, 0, 0, 0, 0x11}, Parent: "vm1", VLAN: 100}},
 			Groups: []topology.SecurityGroupSpec{{Name: "web", Rules: []topology.RuleSpec{
 				{Family: topology.IPv6, Protocol: 6, Ports: &topology.PortRange{First: 80, Last: 443}, RemotePrefix: netip.MustParsePrefix("::/0")},
@@ -152,7 +156,11 @@ func TestReferenceIsDefaults(t *testing.T) {
 	t.Parallel()
 	load := func(text string) *topology.Network {
 		t.Helper()
-		c, err := Load(write(t, text))
+		here, err := filepath.Abs("reference")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := Load(write(t, strings.ReplaceAll(text, " reference/", " "+here+"/")))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -216,10 +224,11 @@ func TestReferenceNamesEveryKey(t *testing.T) {
 		"a network": builtKeys(network), "advertisements": builtKeys(advert), "a subnet": builtKeys(subnet),
 		"a router": builtKeys(router), "a presence": builtKeys(presence), "a port": builtKeys(port),
 		"limits": builtKeys(func(to *topology.Limits) reader {
-			return limits(to, bounds{new(*int), new(*int), new(*int), new(*int)})
+			return limits(to, bounds{new(*int), new(*int), new(*int), new(*int), new(*int)})
 		}),
 		"options": builtKeys(option), "a delegation": builtKeys(delegation), "a reservation": builtKeys(reservation), "a vendor": builtKeys(vendor), "a pair": builtKeys(addressPair),
 		"an uplink": builtKeys(uplink), "multicast": builtKeys(multicast), "multicast of a port": builtKeys(portMulticast),
+		"the metadata service": builtKeys(metadata), "an instance": builtKeys(instance),
 		"a security group": builtKeys(securityGroup), "a rule": builtKeys(rule),
 	} {
 		if len(built) < 2 {

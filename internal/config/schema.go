@@ -38,7 +38,7 @@ func (c *draft) top() keys {
 				"meters": integer(&c.IDs.Meters, 0, meters-idsUsed),
 			})
 		}),
-		"limits":   c.once(limits(&s.Limits, bounds{&s.MaxLeases, &s.MaxAddresses, &s.MaxNeighbors, &s.MaxGroups})),
+		"limits":   c.once(limits(&s.Limits, bounds{&s.MaxLeases, &s.MaxAddresses, &s.MaxNeighbors, &s.MaxGroups, &s.MaxConnections})),
 		"networks": list(len(s.Networks), grow(&s.Networks, network)),
 		"routers":  list(len(s.Routers), grow(&s.Routers, router)),
 		"ports":    list(len(s.Ports), grow(&s.Ports, port)),
@@ -75,27 +75,29 @@ func transport(to *Punt) reader {
 }
 
 // bounds are how much a port may have.
-type bounds struct{ leases, addresses, neighbors, groups **int }
+type bounds struct{ leases, addresses, neighbors, groups, connections **int }
 
 // limits reads budgets by class, and how many leases, learned addresses,
-// unconfigured neighbours and multicast groups a port may have.
+// unconfigured neighbours, multicast groups and connections to the metadata
+// service a port may have.
 func limits(to *topology.Limits, b bounds) reader {
 	return func(v value) {
 		m := make(topology.Limits)
 		k := keys{
-			"leases":    numberOrNone(b.leases, topology.UnlimitedLeases-1, topology.UnlimitedLeases),
-			"addresses": numberOrNone(b.addresses, mostAddresses, topology.UnlimitedAddresses),
-			"neighbors": numberOrNone(b.neighbors, mostAddresses, topology.UnlimitedNeighbors),
-			"groups":    numberOrNone(b.groups, mostAddresses, topology.UnlimitedGroups),
+			"leases":      numberOrNone(b.leases, topology.UnlimitedLeases-1, topology.UnlimitedLeases),
+			"addresses":   numberOrNone(b.addresses, mostAddresses, topology.UnlimitedAddresses),
+			"neighbors":   numberOrNone(b.neighbors, mostAddresses, topology.UnlimitedNeighbors),
+			"groups":      numberOrNone(b.groups, mostAddresses, topology.UnlimitedGroups),
+			"connections": numberOrNone(b.connections, mostAddresses, topology.UnlimitedConnections),
 		}
-		for _, class := range []punt.Class{punt.NS, punt.NA, punt.RS, punt.MLD, punt.DHCPv6, punt.Echo, punt.Error, punt.Unknown, punt.Source, punt.Log, punt.Opens, punt.Inverse} {
+		for _, class := range []punt.Class{punt.NS, punt.NA, punt.RS, punt.MLD, punt.DHCPv6, punt.Echo, punt.Error, punt.Unknown, punt.Metadata, punt.Source, punt.Log, punt.Opens, punt.Inverse} {
 			k[class.String()] = func(v value) {
 				var l topology.Limit
 				limit(&l)(v)
 				m[class] = l
 			}
 		}
-		v.fields(k.without("metadata", "send", "connections"))
+		v.fields(k.without("send"))
 		*to = m
 	}
 }

@@ -12,7 +12,7 @@ func network(n *topology.NetworkSpec) reader {
 		v.fields(keys{
 			"name":                 text(&n.Name),
 			"mtu":                  integer(&n.MTU, 1, math.MaxInt32),
-			"limits":               limits(&n.Limits, bounds{&n.MaxLeases, &n.MaxAddresses, &n.MaxNeighbors, &n.MaxGroups}),
+			"limits":               limits(&n.Limits, bounds{&n.MaxLeases, &n.MaxAddresses, &n.MaxNeighbors, &n.MaxGroups, &n.MaxConnections}),
 			"router_advertisement": advert(&n.RouterAdvertisement),
 			"subnets":              many(&n.Subnets, subnet),
 			"options":              many(&n.Options, option),
@@ -20,7 +20,8 @@ func network(n *topology.NetworkSpec) reader {
 			"uplink":               optional(&n.Uplink, uplink),
 			"inverse_nd":           boolean(&n.InverseND),
 			"multicast":            optional(&n.Multicast, multicast),
-		}.without("send", "metadata"))
+			"metadata":             optional(&n.Metadata, metadata),
+		}.without("send"))
 	}
 }
 

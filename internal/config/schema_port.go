@@ -19,12 +19,14 @@ func port(p *topology.PortSpec) reader {
 			"port_security":         optional(&p.PortSecurity, boolean),
 			"router":                boolean(&p.Router),
 			"unknown":               boolean(&p.Unknown),
-			"limits":                limits(&p.Limits, bounds{&p.MaxLeases, &p.MaxAddresses, &p.MaxNeighbors, &p.MaxGroups}),
+			"limits":                limits(&p.Limits, bounds{&p.MaxLeases, &p.MaxAddresses, &p.MaxNeighbors, &p.MaxGroups, &p.MaxConnections}),
 			"options":               many(&p.Options, option),
 			"dhcpv6_relay":          boolean(&p.DHCPv6Relay),
 			"multicast":             optional(&p.Multicast, portMulticast),
 			"security_groups":       groupNames(&p.SecurityGroups),
-		}.without("project", "metadata"))
+			"project":               text(&p.Project),
+			"metadata":              optional(&p.Instance, instance),
+		})
 	}
 }
 

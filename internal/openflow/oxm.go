@@ -144,6 +144,8 @@ func fieldBits(f flows.Field) int {
 		return 20
 	case flows.VLANVID:
 		return 13
+	case flows.TCPFlags:
+		return 12
 	case flows.IPDSCP:
 		return 6
 	case flows.IPECN, flows.IPFrag:

@@ -32,6 +32,22 @@ type Tap struct {
 // making the device first if it is missing, turns IPv6 off on it, and sets it
 // up. It needs CAP_NET_ADMIN. ErrHeld: another process has it open.
 func Open(name string) (*Tap, error) {
+	file, err := Hold(name)
+	if err != nil {
+		return nil, err
+	}
+	t := &Tap{name: name, file: file, over: make(chan struct{})}
+	if t.conn, err = t.file.SyscallConn(); err != nil {
+		t.file.Close()
+		return nil, fmt.Errorf("pulse port %s: %w", name, err)
+	}
+	return t, nil
+}
+
+// Hold is Open for a port over which something travels: the caller reads from
+// the file what the switch sends to the port, a frame a Read, and writes what is
+// to come from it. Closing the file lets the carrier fall.
+func Hold(name string) (*os.File, error) {
 	fd, err := attach(name)
 	if err != nil {
 		return nil, err
@@ -40,12 +56,7 @@ func Open(name string) (*Tap, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	t := &Tap{name: name, file: os.NewFile(uintptr(fd), devicePath), over: make(chan struct{})}
-	if t.conn, err = t.file.SyscallConn(); err != nil {
-		t.file.Close()
-		return nil, fmt.Errorf("pulse port %s: %w", name, err)
-	}
-	return t, nil
+	return os.NewFile(uintptr(fd), devicePath), nil
 }
 
 // Done is closed once the pulse is over: by Close, or because a Reader found that

@@ -149,6 +149,15 @@ const MaxKey = 16000
 // MeterSlots is the number of meter ids reserved for each port key.
 const MeterSlots = 16
 
+// MeterName names what a port's meter in a slot limits: a class, or in the slot of
+// None all packets to the metadata service, whose connections class Metadata limits.
+func MeterName(slot uint8) string {
+	if Class(slot) == None {
+		return "metadata-packets"
+	}
+	return Class(slot).String()
+}
+
 // Lanes is the number of controller connections that take punted frames. A
 // port's frames always use the lane its key selects, so they keep their order
 // and the state of a port has one writer. It is a constant, not the number of

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -33,10 +34,12 @@ type advertiser struct {
 	header ndp.RouterAdvertisement
 	// other is the lifetime of options without one of their own.
 	other time.Duration
+	// metadata says that the network has the metadata service.
+	metadata bool
 }
 
 func newAdvertiser(in *networkInput, n *Network) *advertiser {
-	a := &advertiser{spec: &in.spec.RouterAdvertisement, net: n}
+	a := &advertiser{spec: &in.spec.RouterAdvertisement, net: n, metadata: in.spec.Metadata != nil}
 	a.timing = timingOf(a.spec)
 	a.other = (dnsIntervals*a.timing.MaxInterval + time.Second - 1).Truncate(time.Second)
 	a.header = ndp.RouterAdvertisement{
@@ -121,6 +124,11 @@ func (a *advertiser) informationOptions(lifetime time.Duration) []option {
 	options := dnsOptions(a.net.Subnets, lifetime)
 	for _, r := range a.spec.Routes {
 		options = append(options, routeOption(r, lifetime))
+	}
+	if a.metadata && a.header.RouterLifetime == 0 {
+		// Guests for whom the router is no default router need a route to what is on none
+		// of their links (RFC 4191 section 3.1).
+		options = append(options, routeOption(RouteSpec{Destination: netip.PrefixFrom(MetadataRouted, MetadataRouted.BitLen())}, lifetime))
 	}
 	if a.spec.PREF64.IsValid() {
 		options = append(options, pref64Option(a.spec.PREF64, lifetime))

@@ -75,13 +75,13 @@ func TestBuild(t *testing.T) {
 		t.Fatalf("problems: %v", problems)
 	}
 	limits := [punt.Classes]Limit{punt.NS: {100, 200}, punt.NA: {100, 200}, punt.RS: {20, 40}, punt.MLD: {20, 40}, punt.DHCPv6: {50, 100}, punt.Echo: {100, 200},
-		punt.Error: {20, 40}, punt.Unknown: {20, 40}, punt.Source: {20, 40}, punt.Log: {5, 10}, punt.Opens: {4000, 8000}, punt.Inverse: {5, 10}}
+		punt.Error: {20, 40}, punt.Unknown: {20, 40}, punt.Source: {20, 40}, punt.Log: {5, 10}, punt.Metadata: {50, 100}, punt.Opens: {4000, 8000}, punt.Inverse: {5, 10}}
 	lifted := limits
 	lifted[punt.NS] = Unlimited
 	want := []*Port{
-		{Key: 1, Name: "vm1", Network: &NetworkRef{1, "blue"}, MAC: mac(t, "02:00:00:00:00:11"), OFPort: 7, Limits: limits, MaxLeases: 16, Secured: true, MaxAddresses: 32, MaxNeighbors: 64, Fixed: []netip.Addr{addr("fd00:b1::11")},
+		{Key: 1, Name: "vm1", Network: &NetworkRef{1, "blue"}, MAC: mac(t, "02:00:00:00:00:11"), OFPort: 7, Limits: limits, MaxLeases: 16, Secured: true, MaxAddresses: 32, MaxNeighbors: 64, MaxConnections: 64, Fixed: []netip.Addr{addr("fd00:b1::11")},
 			Addresses: []netip.Addr{addr("fd00:b1::11"), addr("fe80::ff:fe00:11"), addr("fd00:b1::ff:fe00:11")}},
-		{Key: 2, Name: "vm2", Network: &NetworkRef{1, "blue"}, MAC: mac(t, "02:00:00:00:00:12"), OFPort: 8, Limits: lifted, MaxLeases: 16, Secured: true, MaxAddresses: 32, MaxNeighbors: 64, Router: true,
+		{Key: 2, Name: "vm2", Network: &NetworkRef{1, "blue"}, MAC: mac(t, "02:00:00:00:00:12"), OFPort: 8, Limits: lifted, MaxLeases: 16, Secured: true, MaxAddresses: 32, MaxNeighbors: 64, MaxConnections: 64, Router: true,
 			Addresses: []netip.Addr{addr("fe80::ff:fe00:12"), addr("fd00:b1::ff:fe00:12")}},
 	}
 	if diff := cmp.Diff(want, s.Ports, content); diff != "" {

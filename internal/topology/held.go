@@ -68,6 +68,11 @@ func addressPorts(in *networkInput, n *Network, ports []*Port) []Problem {
 			h.taken[f.Outer.Addr()] = "a floating address"
 		}
 	}
+	if in.spec.Metadata != nil {
+		for _, a := range MetadataAddresses {
+			h.taken[a] = metadataHolder
+		}
+	}
 	for _, p := range ports {
 		for _, a := range p.Fixed {
 			h.give(p, a)

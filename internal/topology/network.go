@@ -34,7 +34,9 @@ type networkInput struct {
 	maxGroups *int
 	// floating is sorted.
 	floating []Floating
-	ports    []portInput
+	// maxConnections bounds those of each port to the metadata service.
+	maxConnections *int
+	ports          []portInput
 }
 
 // presence is the router on a network; the zero presence is none.
@@ -54,7 +56,7 @@ func (a *networkInput) equal(b *networkInput, sameSpec bool) bool {
 		slices.Equal(a.former, b.former) && slices.Equal(a.delegated, b.delegated) &&
 		slices.Equal(a.leased, b.leased) && slices.Equal(a.learned, b.learned) &&
 		slices.Equal(a.neighbors, b.neighbors) && slices.Equal(a.upstream, b.upstream) && reflect.DeepEqual(a.maxNeighbors, b.maxNeighbors) &&
-		reflect.DeepEqual(a.maxGroups, b.maxGroups) && slices.Equal(a.floating, b.floating) &&
+		reflect.DeepEqual(a.maxGroups, b.maxGroups) && slices.Equal(a.floating, b.floating) && reflect.DeepEqual(a.maxConnections, b.maxConnections) &&
 		slices.EqualFunc(a.ports, b.ports, portInput.equal)
 }
 
@@ -102,11 +104,12 @@ func buildNetwork(in networkInput, old *builtNetwork) *builtNetwork {
 			n.Ports[i] = q
 		}
 	}
-	n.owners = ownersOf(n)
+	n.owners = ownersOf(n, in.spec.Metadata != nil)
 	n.shared = sharedOf(n.Ports)
 	n.reserved = reservedOf(n.Ports)
 	n.Neighbors, n.Upstream = neighborsOf(&in, n), in.upstream
 	n.inverse = inverseOf(n)
+	n.Metadata = metadataOf(in.spec.Metadata, n)
 	return b
 }
 
@@ -201,9 +204,15 @@ func identityOf(p *PresenceSpec) (wire.MAC, netip.Addr) {
 
 // ownersOf indexes all addresses of the network. A port without a MAC owns
 // nothing: nothing could be answered for it. An address that two hold, which
-// Validate refuses, would be the router's, then the first port's.
-func ownersOf(n *Network) map[netip.Addr]Owner {
+// Validate refuses, would be the router's, then the first port's. metadata says
+// that the network has the metadata service.
+func ownersOf(n *Network, metadata bool) map[netip.Addr]Owner {
 	owners := make(map[netip.Addr]Owner)
+	if _, mac := n.Asker(); metadata {
+		for _, a := range MetadataAddresses {
+			owners[a] = Owner{MAC: mac}
+		}
+	}
 	if r := n.Router; r != nil {
 		// Whoever sends Router Advertisements is a router to its neighbours,
 		// also with lifetime 0, which only says that it is no default router (RFC 4861

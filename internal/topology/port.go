@@ -33,7 +33,8 @@ func (a *PortSpec) equal(b *PortSpec) bool {
 		reflect.DeepEqual(a.MaxLeases, b.MaxLeases) && reflect.DeepEqual(a.Options, b.Options) &&
 		reflect.DeepEqual(a.PortSecurity, b.PortSecurity) && slices.Equal(a.Pairs, b.Pairs) && reflect.DeepEqual(a.MaxAddresses, b.MaxAddresses) &&
 		reflect.DeepEqual(a.MaxNeighbors, b.MaxNeighbors) && reflect.DeepEqual(a.Uplink, b.Uplink) &&
-		reflect.DeepEqual(a.MaxGroups, b.MaxGroups) && reflect.DeepEqual(a.Multicast, b.Multicast)
+		reflect.DeepEqual(a.MaxGroups, b.MaxGroups) && reflect.DeepEqual(a.Multicast, b.Multicast) &&
+		a.Project == b.Project && reflect.DeepEqual(a.MaxConnections, b.MaxConnections) && reflect.DeepEqual(a.Instance, b.Instance)
 }
 
 // equal reports whether two ports have the same content.
@@ -43,7 +44,8 @@ func (p *Port) equal(q *Port) bool {
 		p.Router == q.Router && p.Unknown == q.Unknown && p.OFPort == q.OFPort && p.Parent == q.Parent && p.VLAN == q.VLAN && p.Trunk == q.Trunk && p.Limits == q.Limits &&
 		slices.Equal(p.Fixed, q.Fixed) && p.Options.equal(q.Options) && p.DHCPv6Relay == q.DHCPv6Relay && p.MaxLeases == q.MaxLeases &&
 		p.Secured == q.Secured && slices.Equal(p.IPv4, q.IPv4) && slices.Equal(p.Pairs, q.Pairs) && p.MaxAddresses == q.MaxAddresses &&
-		p.Filter.equal(q.Filter) && p.Uplink == q.Uplink && p.AcceptRA == q.AcceptRA && p.MaxNeighbors == q.MaxNeighbors && p.Multicast.equal(q.Multicast)
+		p.Filter.equal(q.Filter) && p.Uplink == q.Uplink && p.AcceptRA == q.AcceptRA && p.MaxNeighbors == q.MaxNeighbors && p.Multicast.equal(q.Multicast) &&
+		p.Instance.equal(q.Instance) && p.MaxConnections == q.MaxConnections
 }
 
 // buildPorts makes the ports of a network, sorted as in is. A port whose
@@ -61,8 +63,9 @@ func buildPorts(in *networkInput, n *Network) ([]*Port, []Problem) {
 			Parent: pi.spec.Parent, VLAN: uint16(pi.spec.VLAN), Trunk: pi.trunk,
 			Limits:      limitsOf(in.global, in.spec.Limits, pi.spec.Limits),
 			DHCPv6Relay: pi.spec.DHCPv6Relay, MaxLeases: or(pi.spec.MaxLeases, or(in.spec.MaxLeases, in.maxLeases)),
-			Filter:  pi.filter,
-			Secured: or(pi.spec.PortSecurity, !pi.spec.Unknown), MaxAddresses: or(pi.spec.MaxAddresses, or(in.spec.MaxAddresses, in.maxAddresses)),
+			Filter: pi.filter, Instance: instanceOf(pi.spec),
+			MaxConnections: or(pi.spec.MaxConnections, or(in.spec.MaxConnections, or(in.maxConnections, DefaultMaxConnections))),
+			Secured:        or(pi.spec.PortSecurity, !pi.spec.Unknown), MaxAddresses: or(pi.spec.MaxAddresses, or(in.spec.MaxAddresses, in.maxAddresses)),
 		}
 		if p.MAC.IsZero() && pi.binding.Interface != "" {
 			if message := attachedFault(pi, macs, claimed); message != "" {

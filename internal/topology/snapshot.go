@@ -91,6 +91,8 @@ type Network struct {
 	Advertising Advertising
 	// Former are identities that advertised the network and no longer do.
 	Former []Former
+	// Metadata is nil where there is no metadata service.
+	Metadata *Metadata
 
 	owners map[netip.Addr]Owner
 	shared map[netip.Addr]Owner
@@ -217,6 +219,11 @@ type Port struct {
 	Trunk bool
 	// Limits are the port's punt budgets by class.
 	Limits [punt.Classes]Limit
+	// MaxConnections is how many connections to the metadata service it may have;
+	// UnlimitedConnections for no bound.
+	MaxConnections int
+	// Instance is what the metadata service tells of it, nil for nothing.
+	Instance *Instance
 }
 
 // NetworkRef is the identity of the network a port belongs to. It is not the

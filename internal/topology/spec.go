@@ -23,9 +23,12 @@ type Spec struct {
 	// MaxGroups bounds the multicast groups listened to behind each port but uplinks; nil
 	// is DefaultMaxGroups.
 	MaxGroups *int
-	Networks  []NetworkSpec
-	Routers   []RouterSpec
-	Ports     []PortSpec
+	// MaxConnections bounds the connections of each port to the metadata service;
+	// nil is DefaultMaxConnections.
+	MaxConnections *int
+	Networks       []NetworkSpec
+	Routers        []RouterSpec
+	Ports          []PortSpec
 	// Groups are the security groups; the one named DefaultGroup is there
 	// although nobody configures it.
 	Groups []SecurityGroupSpec
@@ -58,6 +61,8 @@ func DefaultLimits() Limits {
 		// A datagram that nobody answers is remembered for a minute, and Open
 		// vSwitch remembers three million: a port can take a twelfth of that.
 		punt.Opens: {Rate: 4000, Burst: 8000},
+		// A guest that boots asks some dozens of times, most in a connection each.
+		punt.Metadata: {Rate: 50, Burst: 100},
 	}
 }
 
@@ -84,6 +89,10 @@ type NetworkSpec struct {
 	MaxGroups *int
 	// Multicast is nil where nothing is done about it.
 	Multicast *MulticastSpec
+	// Metadata is nil where there is no metadata service.
+	Metadata *MetadataSpec
+	// MaxConnections is how many connections to it each port may have; nil for the Spec's.
+	MaxConnections *int
 }
 
 // SubnetSpec is one prefix of a network. A nil pointer is the default.
@@ -225,6 +234,12 @@ type PortSpec struct {
 	// SecurityGroups names the groups whose rules filter it. Nil filters
 	// nothing, an empty list lets nothing in.
 	SecurityGroups []string
+	// MaxConnections is how many connections to the metadata service it may have, nil for the network's.
+	MaxConnections *int
+	// Project is who its instance belongs to.
+	Project string
+	// Instance is what the metadata service tells of it, nil for nothing.
+	Instance *InstanceSpec
 }
 
 // Defaults of what a Spec may leave out.

@@ -27,6 +27,7 @@ func (c *checker) network(i int) {
 	c.maxAddresses(object, n.MaxAddresses)
 	c.uplink(object, n)
 	c.multicast(object+".multicast", n)
+	c.metadata(object+".metadata", n)
 	c.advert(object+".router_advertisement", n)
 	if !c.few(object+".subnets", len(n.Subnets)) {
 		return

@@ -21,6 +21,7 @@ func (c *checker) port(i int, names map[string]bool) {
 	c.maxAddresses(object, p.MaxAddresses)
 	c.optionList(object+".options", p.Options)
 	c.portGroups(object, p)
+	c.project(object, p)
 	c.subPort(object, p)
 	n := c.networks[p.Network]
 	if n == nil {
@@ -32,6 +33,7 @@ func (c *checker) port(i int, names map[string]bool) {
 	}
 	c.security(object, p, n)
 	c.portMulticast(object+".multicast", p, n)
+	c.instance(object, p, n)
 	who := "port " + p.Name
 	if !p.MAC.IsZero() {
 		c.claimMAC(n, object+".mac", p.MAC, who, p.MAC.String())

@@ -34,6 +34,8 @@ func (c *checker) pairAddress(object, network string, n *networkFacts, pair Addr
 		c.add(object, "", "is no address or prefix: write one such as fd00:b1::50 or fd00:b1:0:0:f::/80")
 	case x != x.Masked():
 		c.add(object, "", "%s has bits behind its length: write %s", x, x.Masked())
+	case x.IsSingleIP() && n.addrs[x.Addr()] == metadataHolder:
+		c.add(object, "", "%s is the metadata service's on network %s, for which no guest can stand in: give another", x.Addr(), network)
 	case x.Addr().Is4() && x.IsSingleIP():
 		c.unicast4(object, x.Addr())
 	case x.Addr().Is4() && x.Addr().IsMulticast():

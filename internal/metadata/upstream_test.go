@@ -1,0 +1,209 @@
+package metadata
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"damselfly/internal/punt"
+	"damselfly/internal/topology"
+)
+
+const secret = "meiquoh2Ohs6ne"
+
+// novaHandler verifies requests as Nova's metadata API does (nova
+// api/metadata/handler.py): X-Instance-ID and X-Tenant-ID must be there, the
+// signature must be that of the instance's id, and the remote address is the
+// first of X-Forwarded-For. It answers what it made of them.
+func novaHandler(w http.ResponseWriter, r *http.Request) {
+	one := func(name string) string {
+		if v := r.Header.Values(name); len(v) > 1 {
+			return "several: " + strings.Join(v, ", ")
+		}
+		return r.Header.Get(name)
+	}
+	id, tenant, sign := one("X-Instance-ID"), one("X-Tenant-ID"), one("X-Instance-ID-Signature")
+	switch h := hmac.New(sha256.New, []byte(secret)); {
+	case id == "":
+		http.Error(w, "X-Instance-ID header is missing from request.", http.StatusBadRequest)
+		return
+	case tenant == "":
+		http.Error(w, "X-Tenant-ID header is missing from request.", http.StatusBadRequest)
+		return
+	default:
+		h.Write([]byte(id))
+		if !hmac.Equal([]byte(sign), []byte(hex.EncodeToString(h.Sum(nil)))) {
+			http.Error(w, "Invalid proxy request signature.", http.StatusForbidden)
+			return
+		}
+	}
+	body, _ := io.ReadAll(r.Body)
+	fmt.Fprintf(w, "%s %s id=%s tenant=%s for=%s body=%s\n", r.Method, r.RequestURI, id, tenant, one("X-Forwarded-For"), body)
+	for name, values := range r.Header {
+		plain := strings.ReplaceAll(strings.ToLower(name), "_", "-")
+		switch plain {
+		case "x-instance-id", "x-tenant-id", "x-instance-id-signature", "x-forwarded-for", "user-agent", "accept-encoding", "content-length", "x-mine":
+		default:
+			fmt.Fprintf(w, "header %s: %v\n", name, values)
+		}
+	}
+	fmt.Fprintf(w, "mine=%s trailers=%v te=%v\n", r.Header.Get("X-Mine"), r.Trailer, r.TransferEncoding)
+}
+
+func withUpstream(url string) func(*topology.Spec) {
+	return func(s *topology.Spec) {
+		s.Limits = topology.Limits{punt.Metadata: topology.Unlimited}
+		short := 200 * time.Millisecond
+		for i := range s.Networks[:2] {
+			s.Networks[i].Metadata = &topology.MetadataSpec{Upstream: url, Secret: secret, Timeout: &short}
+		}
+	}
+}
+
+// TestNova: what arrives is what Nova takes, and nothing that a guest made up.
+func TestNova(t *testing.T) {
+	t.Parallel()
+	nova := httptest.NewServer(http.HandlerFunc(novaHandler))
+	defer nova.Close()
+	w := newWorld(t, withUpstream(nova.URL))
+	resp, body := w.raw(w.caller("vm1", "fd00:b1::77"), "POST /openstack/latest/password?x=1 HTTP/1.1\r\nHost: [fe80::a9fe:a9fe]\r\nContent-Length: 2\r\nX-Mine: ours\r\n"+
+		"X-Instance-ID: i-9\r\nx_instance_id: i-9\r\nX-Instance_ID-Signature: 00\r\nX-Tenant-ID: p9\r\nX-TENANT-name: p9\r\nX-Forwarded-For: fd00::9\r\nX-Forwarded-Host: h\r\nForwarded: for=fd00::9\r\n"+
+		"X-Metadata-Provider: 9\r\nX-Metadata_Provider-Signature: 9\r\nX-Neutron-Network-ID: n9\r\nX-Neutron_Router-ID: n9\r\nX-Real-IP: 9\r\n"+
+		"Connection: X-Mine-Too, keep-alive\r\nX-Mine-Too: 1\r\nKeep-Alive: 9\r\nProxy-Authorization: 9\r\nTE: trailers\r\nTrailer: X-Instance-ID\r\n\r\nhi")
+	want := "POST /openstack/latest/password?x=1 id=i-1 tenant=p1 for=fd00:b1::77 body=hi\nmine=ours trailers=map[] te=[]\n"
+	if resp == nil || resp.StatusCode != 200 || body != want {
+		t.Errorf("got %v\n%swant\n%s", resp, body, want)
+	}
+	if resp, body := w.raw(w.caller("vm1", "fe80::1"), "GET /latest HTTP/1.0\r\n\r\n"); resp == nil || !strings.Contains(body, "id=i-1 tenant=p1 for=fe80::1 ") {
+		t.Errorf("HTTP/1.0: %v %s", resp, body)
+	}
+	// What Nova says of a port without a project is Nova's to say.
+	if status, body := w.get("vm2", "/latest"); status != 400 || !strings.Contains(body, "X-Tenant-ID") {
+		t.Errorf("without a project: %d %s", status, body)
+	}
+	if status, _ := w.get("vm3", "/latest"); status != 404 {
+		t.Errorf("without an instance: %d", status)
+	}
+}
+
+// TestUpstreams: by a unix socket, and by TLS with a certificate of its own
+// authority, which must be the configured one.
+func TestUpstreams(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(t.TempDir(), "metadata.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(novaHandler)}}
+	plain.Start()
+	defer plain.Close()
+	if status, body := newWorld(t, withUpstream("unix:"+socket)).get("vm1", "/x"); status != 200 || !strings.Contains(body, "GET /x id=i-1") {
+		t.Errorf("unix: %d %s", status, body)
+	}
+	secure := httptest.NewTLSServer(http.HandlerFunc(novaHandler))
+	defer secure.Close()
+	secure.Config.ErrorLog = nil
+	if status, _ := newWorld(t, withUpstream(secure.URL)).get("vm1", "/x"); status != 502 {
+		t.Errorf("a certificate that nobody trusts: %d", status)
+	}
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}))
+	trusting := newWorld(t, func(s *topology.Spec) {
+		withUpstream(secure.URL)(s)
+		s.Networks[0].Metadata.CA = ca
+	})
+	if status, body := trusting.get("vm1", "/x"); status != 200 || !strings.Contains(body, "id=i-1") {
+		t.Errorf("TLS: %d %s", status, body)
+	}
+}
+
+// TestUpstreamAway: an upstream that is not there, hangs or talks nonsense costs its
+// caller a status, and tells the operator why.
+func TestUpstreamAway(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	for name, c := range map[string]struct {
+		handle func(net.Conn)
+		status int
+	}{
+		"refuses":        {nil, 502},
+		"hangs":          {func(net.Conn) { <-release }, 504},
+		"closes":         {func(net.Conn) {}, 502},
+		"talks nonsense": {func(c net.Conn) { _, _ = io.WriteString(c, "220 smtp\r\n\r\n") }, 502},
+		"floods with headers": {func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n"+strings.Repeat("X-A: "+strings.Repeat("b", 1000)+"\r\n", 200)+"\r\n")
+		}, 502},
+		"switches protocols": {func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+		}, 502},
+		"announces without an end": {func(c net.Conn) { _, _ = io.WriteString(c, strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 100)) }, 502},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() {
+				for {
+					conn, err := l.Accept()
+					if err != nil {
+						return
+					}
+					go func() {
+						defer conn.Close()
+						_, _ = conn.Read(make([]byte, 4096))
+						c.handle(conn)
+					}()
+				}
+			}()
+			if c.handle == nil {
+				l.Close()
+			}
+			defer l.Close()
+			w := newWorld(t, withUpstream("http://"+l.Addr().String()))
+			if status, body := w.get("vm1", "/x"); status != c.status {
+				t.Errorf("%d: %s", status, body)
+			}
+			if f := w.Failures()["blue"]; f.Requests != 1 || f.Last == "" {
+				t.Errorf("told: %+v", f)
+			}
+		})
+	}
+	close(release)
+}
+
+// TestStreaming: an answer comes as the upstream sends it, not when it ends.
+func TestStreaming(t *testing.T) {
+	t.Parallel()
+	more := make(chan struct{})
+	nova := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "first")
+		w.(http.Flusher).Flush()
+		<-more
+	}))
+	defer nova.Close()
+	w := newWorld(t, withUpstream(nova.URL))
+	c := w.dial(w.caller("vm1", "fe80::1"))
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	go io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	var got strings.Builder
+	buf := make([]byte, 512)
+	for !strings.Contains(got.String(), "first") {
+		n, err := c.Read(buf)
+		if err != nil {
+			t.Fatalf("%v after %q", err, got.String())
+		}
+		got.Write(buf[:n])
+	}
+	close(more)
+}
