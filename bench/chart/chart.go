@@ -201,7 +201,7 @@ func (d *drawing) grid() {
 		d.printf(`<line x1="%[1]d" x2="%[1]d" y1="%[2]d" y2="%[3]d" class="%[4]s"/>`+"\n", x, top, bottom, class)
 		d.text(x, bottom+line-2, "tick", "middle", number(v))
 	}
-	d.text(left, bottom+2*line, "tick", "start", c.Axis)
+	d.text(12, bottom+2*line, "tick", "start", c.Axis)
 }
 
 func (d *drawing) groups() {

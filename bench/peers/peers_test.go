@@ -99,7 +99,7 @@ func TestVerdicts(t *testing.T) {
 	r.cells = append(r.cells, cells(loadgen.NS, 64, map[string][]turn{
 		ovn:          {{rate: 10, own: 20, ovs: 80}, {rate: 1, own: 200, ovs: 800}, {rate: 10, own: 20, ovs: 80}},
 		oursPacketIn: {{rate: 20, own: 10, ovs: 40}, {rate: 2, own: 100, ovs: 400}, {rate: 20, own: 10, ovs: 90}},
-		barePacketIn: {{rate: 25}, {rate: 2.5}, {rate: 25}},
+		barePacketIn: {{rate: 25, own: 10, ovs: 20}, {rate: 2.5, own: 300}, {rate: 25, own: 30}},
 		oursPort:     {{rate: 20, own: 10, ovs: 40}},
 	})...)
 	r.cells = append(r.cells, cells(loadgen.Request, 64, map[string][]turn{
@@ -115,7 +115,7 @@ func TestVerdicts(t *testing.T) {
 		said[v.What+": "+v.Who] = v.String()
 	}
 	for what, want := range map[string]string{
-		"ns: processor time an answer, of OVN's: " + oursPacketIn:                    "got 0.50: holds",
+		"ns: processor time an answer, of OVN's: " + oursPacketIn:                    "got 0.50: holds (a bare responder: 0.30)",
 		"ns: processor time an answer, of OVN's: " + oursPort:                        "got 0.50: short by 11.1 %",
 		"ns: answers a second, of the bare responder's: " + oursPacketIn:             "got 0.80: short by 11.1 %",
 		"ns: answers a second, of the bare responder's: " + oursPort:                 "not measured",
