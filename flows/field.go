@@ -134,7 +134,7 @@ var fieldInfo = [Fields]FieldInfo{
 	IPv6Label:     {"ipv6_label", 0x80003804, 4},
 	TCPSrc:        {"tcp_src", 0x80001a02, 2},
 	TCPDst:        {"tcp_dst", 0x80001c02, 2},
-	TCPFlags:      {"tcp_flags", 0x00014402, 2},
+	TCPFlags:      {"tcp_flags", 0x80005402, 2},
 	UDPSrc:        {"udp_src", 0x80001e02, 2},
 	UDPDst:        {"udp_dst", 0x80002002, 2},
 	SCTPSrc:       {"sctp_src", 0x80002202, 2},

@@ -73,6 +73,7 @@ func corpusFlows() []flows.Flow {
 		v6.With(flows.IPv6Label, flows.U32(0x12345)), v6.WithMask(flows.IPv6Label, flows.U32(0x5), flows.U32(0xff)),
 		v6.With(flows.IPFrag, flows.U8(0)), v6.With(flows.IPFrag, flows.U8(3)), v6.With(flows.IPFrag, flows.U8(1)),
 		v6.WithMask(flows.IPFrag, flows.U8(1), flows.U8(1)),
+		tcp.WithMask(flows.TCPFlags, flows.U16(2), flows.U16(0x12)), tcp.With(flows.TCPDst, flows.U16(80)).WithMask(flows.TCPFlags, flows.U16(0), flows.U16(2)),
 		tcp.With(flows.TCPSrc, flows.U16(80)), tcp.WithMask(flows.TCPDst, flows.U16(0x1000), flows.U16(0xf000)),
 		udp.With(flows.UDPSrc, flows.U16(546)).With(flows.UDPDst, flows.U16(547)),
 		flows.Match{}.ICMPv6(128), flows.Match{}.ICMPv6(133).With(flows.ICMPv6Code, flows.U8(0)),
@@ -84,7 +85,7 @@ func corpusFlows() []flows.Flow {
 		v4.With(flows.IPProto, flows.U8(6)).With(flows.TCPDst, flows.U16(22)),
 		v6.With(flows.IPProto, flows.U8(132)).WithMask(flows.SCTPDst, flows.U16(80), flows.U16(0xfff0)),
 		flows.Match{}.With(flows.EthType, flows.U16(0x0806)).With(flows.ARPOp, flows.U16(1)).With(flows.ARPSPA, flows.U32(0x0a000001)).
-			With(flows.ARPTPA, flows.U32(0x0a000002)).With(flows.ARPSHA, flows.MAC(macA)),
+			With(flows.ARPTPA, flows.U32(0x0a000002)).With(flows.ARPSHA, flows.MAC(macA)).With(flows.ARPTHA, flows.MAC(macA)),
 		ns.With(flows.NDTarget, flows.Addr(addrA)), ns.With(flows.NDSLL, flows.MAC(macA)).From(4).On(2),
 		ns.WithMask(flows.NDTarget, flows.Addr(netip.MustParseAddr("fd00:b1::")), flows.Value{0xff, 0xff, 0xff, 0xff}),
 		na.With(flows.NDTLL, flows.MAC(macA)), ns.WithMask(flows.NDSLL, flows.MAC(wire.MAC{}), flows.MAC(wire.MAC{1})),
