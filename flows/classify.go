@@ -22,6 +22,9 @@ func (b *builder) portClassifyFlows(p *topology.Port, router uint32) {
 	if router != 0 {
 		actions = append(actions, Load(regRouter, U32(router)))
 	}
+	if !p.Unknown && len(macsOf(p)) == 1 {
+		actions = append(actions, candidate(p.MAC, 0)...)
+	}
 	actions = append(actions, Resubmit{TableGuard})
 	if p.VLAN == 0 {
 		b.add(TableClassify, classifyPort, RoleClassify, m, actions...)

@@ -223,7 +223,7 @@ func (c *Compiler) port(from portSource) *Piece {
 	b.portFilterFlows(p)
 	b.portVerdictFlows(p, from.rejects, from.logs)
 	b.portConnectionFlows(p, from.tracks)
-	b.portSwitchFlows(p)
+	b.portOutputFlows(p)
 	b.portRouteFlows(p, from.router != 0, from.asks)
 	if from.metadata {
 		b.portMetadataFlows(p)

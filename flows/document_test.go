@@ -63,7 +63,7 @@ func document(t *testing.T) string {
 	for _, r := range []struct {
 		name  string
 		field Field
-	}{{"regPort", regPort}, {"regClass", regClass}, {"regOut", regOut}, {"regND", regND}, {"regFlags", regFlags}, {"regGroup", regGroup},
+	}{{"regPort", regPort}, {"regClass", regClass}, {"regOut", regOut}, {"regND", regND}, {"regFlags", regFlags}, {"regMACLow", regMACLow}, {"regGroup", regGroup}, {"regMACHigh", regMACHigh},
 		{"regRemote", regRemote}, {"regVerdict", regVerdict}, {"regRule", regRule},
 		{"regRouter", regRouter}, {"regVia", regVia}, {"regTrouble", regTrouble}, {"regFloating", regFloating}, {"regDrop", regDrop}, {"regDropPort", regDropPort}} {
 		fmt.Fprintf(&b, "| %s | %s |\n", r.field, find(t, "registers.go", "reg", r.name))
@@ -72,7 +72,7 @@ func document(t *testing.T) string {
 	for _, bit := range []struct {
 		name string
 		mask uint32
-	}{{"ndOwnSource", ndOwnSource}, {"ndOwnOption", ndOwnOption}, {"ndNoRouter", ndNoRouter}, {"ndLonger", ndLonger}, {"ndFull", ndFull}} {
+	}{{"ndOwnSource", ndOwnSource}, {"ndForeign", ndForeign}, {"ndOwnOption", ndOwnOption}, {"ndNoRouter", ndNoRouter}, {"ndLonger", ndLonger}, {"ndFull", ndFull}} {
 		fmt.Fprintf(&b, "| %#x | %s | %s |\n", bit.mask, bit.name, find(t, "registers.go", "nd", bit.name))
 	}
 	fmt.Fprintf(&b, "\nBits of %s:\n\n| mask | name | what it says |\n|---|---|---|\n", regVerdict)
@@ -116,7 +116,7 @@ func document(t *testing.T) string {
 func constantOf(table string) string {
 	name := "Table"
 	for part := range strings.SplitSeq(table, "-") {
-		if abbreviation, ok := map[string]string{"nd": "ND", "dhcpv6": "DHCPv6", "mld": "MLD"}[part]; ok {
+		if abbreviation, ok := map[string]string{"nd": "ND", "mac": "MAC", "dhcpv6": "DHCPv6", "mld": "MLD"}[part]; ok {
 			name += abbreviation
 			continue
 		}

@@ -43,7 +43,7 @@ func (b *builder) networkEchoFlows(n *topology.Network) {
 	b.add(TableServices, serviceEcho, RoleEcho, echoRequest().On(n.Key).Dst(wire.AllNodes),
 		Resubmit{TableEgress}, Resubmit{TableEcho})
 	for _, a := range n.Router.All() {
-		b.add(TableServices, serviceEcho, RoleEcho, echoRequest().On(n.Key).EthDst(n.Router.MAC).Dst(a), Resubmit{TableEcho})
+		b.add(TableServices, serviceEcho, RoleEcho, echoRequest().On(n.Key).Dst(a), append(candidate(n.Router.MAC, stageEcho), Resubmit{TableDestination})...)
 		b.add(TableEchoReply, echoAnswer, RoleEchoAnswer, echoRequest().On(n.Key).Dst(a),
 			append(answerHeaders(a, n.Router.MAC, wire.DefaultHopLimit),
 				Load(ICMPv6Type, U8(wire.TypeEchoReply)), Resubmit{TableReturn})...)

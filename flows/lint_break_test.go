@@ -135,12 +135,11 @@ func TestLintsObject(t *testing.T) {
 			c.pick(t, TableSource, RoleSource).Actions = []Action{Resubmit{TableServices}}
 		}},
 		{"any MAC", "source-first", func(t *testing.T, c *compilation) {
-			f := c.pick(t, TableSource, RoleSource)
-			f.Match = without(f.Match, EthSrc)
+			c.pick(t, TableSource, RoleSource).Actions = []Action{Resubmit{TableSourceAddress}}
 		}},
 		{"another's MAC", "source-first", func(t *testing.T, c *compilation) {
-			f := c.pick(t, TableSourceAddress, RoleSource)
-			f.Match = f.Match.EthSrc(routerMAC)
+			f := c.pick(t, TableClassify, RoleClassify)
+			f.Actions = append(slices.Clone(f.Actions), candidate(routerMAC, 0)...)
 		}},
 		{"any address", "source-first", func(t *testing.T, c *compilation) {
 			f := c.pick(t, TableSourceAddress, RoleSource)

@@ -5,17 +5,19 @@ import (
 	"slices"
 
 	"damselfly/internal/topology"
+	"damselfly/internal/wire"
 )
 
 // lintSourceFirst: no allow of an access port stands above the source checks.
-// Whatever passes the guard table goes to the source table, what passes that on
+// Whatever passes the guard table goes to the source tables, what passes these on
 // to the one of addresses, and only from there to the services; only a port that
 // is not secured skips what is checked.
 func lintSourceFirst(c *compilation) (faults []string) {
 	next := map[uint8][]uint8{
 		TableClassify:      {TableGuard},
 		TableGuard:         {TableSource},
-		TableSource:        {TableSourceAddress, TableSpoofed},
+		TableSource:        {TableSource, TableOwnMAC, TableSpoofed},
+		TableOwnMAC:        {TableSourceAddress, TableSpoofed},
 		TableSourceAddress: {TableServices, TableLearn, TableSpoofed},
 		TableLearn:         {TableSpoofed},
 		TableSpoofed:       {},
@@ -39,7 +41,7 @@ func lintSourceFirst(c *compilation) (faults []string) {
 		for _, a := range f.Actions {
 			switch a := a.(type) {
 			case Resubmit:
-				if !slices.Contains(allowed, a.Table) && !(a.Table == TableServices && f.Table == TableSource && c.opens(&f)) {
+				if !slices.Contains(allowed, a.Table) && !c.opens(&f) {
 					faults = append(faults, "goes round a check of the source: "+f.String())
 				}
 			case ToGroup:
@@ -70,9 +72,9 @@ func (c *compilation) opens(f *Flow) bool {
 	return p != nil && !p.Secured
 }
 
-// sourceAllow checks one flow that passes frames on: for a secured port it has a
-// MAC that the port may send with, and an address of it; above what others hold,
-// nothing else passes.
+// sourceAllow checks one flow that passes frames on: what a source is compared
+// with is a MAC that the port may send with, and of a port that has several the
+// address says which; above what others hold, only addresses of the port pass.
 func (c *compilation) sourceAllow(f *Flow) (faults []string) {
 	p := c.port(f)
 	if c.opens(f) || len(f.Actions) == 0 {
@@ -81,12 +83,17 @@ func (c *compilation) sourceAllow(f *Flow) (faults []string) {
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Sprintf(format, args...)+": "+f.String())
 	}
-	mac, hasMAC := f.Match.Get(EthSrc)
-	switch {
-	case f.Table == TableSource && slices.Contains(f.Actions, Action(Resubmit{TableSourceAddress})),
-		f.Table == TableSourceAddress && p != nil && slices.Contains(f.Actions, Action(Resubmit{TableServices})):
-		if p == nil || !hasMAC || !mac.Exact() || !p.HasMAC([6]byte(mac.Value[:6])) {
+	if m, ok := loadedMAC(f.Actions); ok && (f.Table == TableClassify || f.Table == TableSource) {
+		if f.Table == TableClassify {
+			p = c.snapshot.Port(uint16(f.Cookie.Object()))
+		}
+		if p == nil || !p.HasMAC(m) {
 			fault("passes a MAC that is not the port's")
+		}
+	}
+	if f.Table == TableSourceAddress && p != nil && len(macsOf(p)) > 1 && slices.Contains(f.Actions, Action(Resubmit{TableServices})) {
+		if mac, ok := f.Match.Get(EthSrc); !ok || !mac.Exact() || !p.HasMAC(wire.MAC(mac.Value[:6])) {
+			fault("passes any of several MACs")
 		}
 	}
 	if f.Table != TableSourceAddress || f.Priority <= sourceTaken || !slices.Contains(f.Actions, Action(Resubmit{TableServices})) {
@@ -99,4 +106,19 @@ func (c *compilation) sourceAllow(f *Flow) (faults []string) {
 	}
 	fault("passes any address above those of others")
 	return faults
+}
+
+// loadedMAC is the MAC that a source is to be compared with.
+func loadedMAC(actions []Action) (m wire.MAC, ok bool) {
+	for _, a := range actions {
+		set, isSet := a.(SetField)
+		switch {
+		case isSet && set.Field == regMACHigh:
+			copy(m[:], set.Value[:4])
+			ok = true
+		case isSet && set.Field == regMACLow && ok:
+			copy(m[4:], set.Value[:2])
+		}
+	}
+	return m, ok
 }

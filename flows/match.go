@@ -102,11 +102,6 @@ func (m Match) Src4In(p netip.Prefix) Match {
 	return m.With(EthType, U16(ethTypeIPv4)).WithMask(IPv4Src, Addr(p.Addr()), prefixMask(p.Bits()))
 }
 
-// ARP matches ARP from a link-layer address.
-func (m Match) ARP(sender wire.MAC) Match {
-	return m.With(EthType, U16(ethTypeARP)).With(ARPSHA, MAC(sender))
-}
-
 // EthDst matches the Ethernet destination.
 func (m Match) EthDst(a wire.MAC) Match { return m.With(EthDst, MAC(a)) }
 

@@ -16,8 +16,14 @@ const (
 	// regFlags carries the R flag from an answer to its finishing table, and with it
 	// the S flag where the answer is a proxy's, without the O flag.
 	regFlags = Reg4
+	// regMACLow is the last two octets of the one MAC that a frame may have, and macStage. No
+	// answer's flags are left where a MAC is looked for.
+	regMACLow = Reg4
 	// regGroup is the security group whose rules are asked.
 	regGroup = Reg5
+	// regMACHigh is the first four octets of that MAC. Rules have been asked by then, or load
+	// their group.
+	regMACHigh = Reg5
 	// regRemote is the class of the remote address, 0 for none: the groups it is a member of.
 	regRemote = Reg6
 	// regVerdict is what the rules said, the bits below.
@@ -46,6 +52,8 @@ const (
 	ndOwnSource = 1 << 0
 	// ndOwnOption: the link-layer option is there and holds the port's MAC.
 	ndOwnOption = 1 << 2
+	// ndForeign: the Ethernet source is not the port's MAC, which a port that is not secured may have.
+	ndForeign = 1 << 1
 	// ndNoRouter: the advertisement does not claim to be a router's, or the
 	// datapath cannot tell.
 	ndNoRouter = 1 << 3
@@ -69,6 +77,10 @@ const (
 
 	floatingNetwork = 0xffff
 )
+
+// macStage are the bits of regMACLow that say how far a MAC was followed, and
+// what it would be.
+const macStage = 0xffff
 
 // Bits of regVerdict.
 const (

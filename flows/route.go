@@ -99,7 +99,7 @@ func (b *builder) networkRouteFlows(n *topology.Network) {
 	if id == 0 {
 		return
 	}
-	b.add(TableSwitch, switchKnown, RoleSwitch, Match{}.On(n.Key).IPv6().EthDst(n.Router.MAC), Resubmit{TableRouteSource})
+	b.add(TableDestination, destinationIs, RoleSwitch, special(n.Key, n.Router.MAC).IPv6(), append(noMAC(), Resubmit{TableRouteSource})...)
 	for _, r := range n.Connected() {
 		b.routeFlows(id, &r)
 	}

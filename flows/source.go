@@ -14,6 +14,8 @@ import (
 // whole prefix gives nobody an address that another has, nor one of a prefix that
 // was delegated to another.
 const (
+	sourceDiffers   = 700
+	sourceIs        = 650
 	sourceOwn       = 600
 	sourceOpen      = 550
 	sourceTaken     = 500
@@ -23,8 +25,10 @@ const (
 	sourceReserved  = 430
 	sourceJudged    = 300
 	sourceRefused   = 250
+	sourceSays      = 240
 	sourceLearn     = 200
 	sourceOther     = 100
+	sourceMiss      = 50
 	sourceRest      = 1
 )
 
@@ -53,11 +57,29 @@ func (b *builder) baseSourceFlows() {
 	}
 	b.add(t, sourceRefused, RoleSource, nobody.IPv6(), toSpoofed)
 	b.add(t, sourceOther, RoleSource, Match{}.With(EthType, U16(ethTypeIPv4)), toServices)
-	for _, t := range []uint8{TableSource, TableSourceAddress, TableLearn} {
+	b.add(t, sourceOther, RoleSource, Match{}.With(EthType, U16(ethTypeARP)), toServices)
+	b.add(TableSource, sourceRest, RoleSource, nil, Resubmit{TableOwnMAC})
+	for _, t := range []uint8{TableSourceAddress, TableLearn} {
 		b.add(t, sourceRest, RoleSource, nil, toSpoofed)
+	}
+	b.ownMACFlows()
+	for _, t := range []uint8{TableOwnMAC, TableSource, TableSourceAddress, TableLearn, TableSpoofed} {
 		b.add(t, 0, RoleDropDefault, nil)
 	}
-	b.add(TableSpoofed, 0, RoleDropDefault, nil)
+}
+
+// ownMACFlows compare the source with the one MAC that it may be, and what ARP
+// says it is with the same.
+func (b *builder) ownMACFlows() {
+	t := uint8(TableOwnMAC)
+	passed := append(noMAC(), Resubmit{TableSourceAddress})
+	arp := Match{}.With(EthType, U16(ethTypeARP))
+	b.macDiffersFlows(t, sourceDiffers, RoleSource, nil, EthSrc, toSpoofed)
+	for _, et := range []uint16{ethTypeIPv6, ethTypeIPv4} {
+		b.add(t, sourceIs, RoleSource, Match{}.With(EthType, U16(et)), passed...)
+	}
+	b.macDiffersFlows(t, sourceSays, RoleSource, arp, ARPSHA, toSpoofed)
+	b.add(t, sourceOther, RoleSource, arp, passed...)
 }
 
 // judgedND are the messages of Neighbor Discovery whose source, where nobody is
@@ -143,7 +165,7 @@ func (b *builder) portSourceFlows(p *topology.Port) {
 		b.add(TableSource, sourceOwn, RoleSource, Match{}.From(p.Key), toServices)
 		return
 	}
-	own := Match{}.From(p.Key).EthSrc(p.MAC)
+	own := ownMAC(p)
 	for _, a := range p.Addresses {
 		b.add(TableSourceAddress, sourceOwn, RoleSource, own.IPv6().Src(a), LoadBits(regND, ndOwnSource, ndOwnSource), toServices)
 		b.taken(p.Network.Key, a)
@@ -152,12 +174,12 @@ func (b *builder) portSourceFlows(p *topology.Port) {
 		b.taken(p.Network.Key, a)
 	}
 	if !p.Secured {
-		b.add(TableSource, sourceOwn, RoleSource, Match{}.From(p.Key), Resubmit{TableSourceAddress})
+		b.add(TableSpoofed, sourceOwn, RoleSource, Match{}.From(p.Key), append(noMAC(), LoadBits(regND, ndForeign, ndForeign), Resubmit{TableSourceAddress})...)
 		b.add(TableSourceAddress, sourceOpen, RoleSource, Match{}.From(p.Key), toServices)
 		return
 	}
-	for _, m := range macsOf(p) {
-		b.add(TableSource, sourceOwn, RoleSource, Match{}.From(p.Key).EthSrc(m), Resubmit{TableSourceAddress})
+	if len(macsOf(p)) > 1 {
+		b.sourceTree(p)
 	}
 	b.pairFlows(p)
 	b.ipv4Flows(p)
@@ -166,6 +188,29 @@ func (b *builder) portSourceFlows(p *topology.Port) {
 		b.add(TableLearn, sourceOwn, RoleLearn, Match{}.From(p.Key), actions...)
 	}
 	b.add(TableSpoofed, sourceOwn, RoleDropSpoofed, Match{}.From(p.Key))
+}
+
+// sourceTree finds which of several MACs of a port a source may be.
+func (b *builder) sourceTree(p *topology.Port) {
+	var leaves []macLeaf
+	for _, m := range macsOf(p) {
+		leaves = append(leaves, macLeaf{mac: m, object: b.object})
+	}
+	b.macTreeFlows(macTree{table: TableSource, compare: TableOwnMAC, scope: Match{}.From(p.Key), field: EthSrc, role: RoleSource}, leaves)
+	b.add(TableSource, sourceMiss, RoleSource, Match{}.From(p.Key), toSpoofed)
+}
+
+// ownMAC matches what a port sends with its own MAC, where it has several or may
+// send with any; of others all that came so far is.
+func ownMAC(p *topology.Port) Match {
+	m := Match{}.From(p.Key)
+	switch {
+	case len(macsOf(p)) > 1:
+		return m.EthSrc(p.MAC)
+	case !p.Secured:
+		return m.WithMask(regND, Value{}, U32(ndForeign))
+	}
+	return m
 }
 
 // macsOf are the MACs that a secured port may send with, its own first.
@@ -224,7 +269,7 @@ func (b *builder) pairFlows(p *topology.Port) {
 func (b *builder) ipv4Flows(p *topology.Port) {
 	t := uint8(TableSourceAddress)
 	from := Match{}.From(p.Key)
-	ip, own := from.With(EthType, U16(ethTypeIPv4)), from.EthSrc(p.MAC)
+	ip, arp, own := from.With(EthType, U16(ethTypeIPv4)), from.With(EthType, U16(ethTypeARP)), ownMAC(p)
 	for _, a := range p.IPv4 {
 		b.pair4Flows(p, topology.AddressPair{Prefix: netip.PrefixFrom(a, 32), MAC: p.MAC})
 	}
@@ -239,12 +284,13 @@ func (b *builder) ipv4Flows(p *topology.Port) {
 		b.add(t, sourceOwn, RoleSource, own.Src4In(netip.PrefixFrom(netip.IPv4Unspecified(), 32)).With(IPProto, U8(protoUDP)).
 			With(UDPSrc, U16(dhcpv4Client)).With(UDPDst, U16(dhcpv4Server)), toServices)
 		b.add(t, sourceRefused, RoleSource, ip, toSpoofed)
-		return
+		b.add(t, sourceRefused, RoleSource, arp, toSpoofed)
 	case len(macsOf(p)) > 1:
-		b.add(t, sourceJudged, RoleSource, ip.EthSrc(p.MAC), toServices)
-		b.add(t, sourceRefused, RoleSource, ip, toSpoofed)
+		for _, m := range []Match{ip, arp} {
+			b.add(t, sourceJudged, RoleSource, m.EthSrc(p.MAC), toServices)
+			b.add(t, sourceRefused, RoleSource, m, toSpoofed)
+		}
 	}
-	b.add(t, sourceJudged, RoleSource, own.ARP(p.MAC), toServices)
 }
 
 // pair4Flows let a port send from IPv4 addresses, and tell and probe by ARP that
@@ -255,14 +301,18 @@ func (b *builder) pair4Flows(p *topology.Port, pair topology.AddressPair) {
 		priority = sourceOwn
 	}
 	t := uint8(TableSourceAddress)
-	own := Match{}.From(p.Key).EthSrc(pair.MAC)
+	own := Match{}.From(p.Key)
+	if len(macsOf(p)) > 1 {
+		own = own.EthSrc(pair.MAC)
+	}
+	arp := own.With(EthType, U16(ethTypeARP))
 	mask, value := prefixMask(pair.Prefix.Bits()), Addr(pair.Prefix.Addr())
 	if pair.Prefix.Bits() == 0 {
 		b.add(t, priority, RoleSource, own.With(EthType, U16(ethTypeIPv4)), toServices)
-		b.add(t, priority, RoleSource, own.ARP(pair.MAC), toServices)
+		b.add(t, priority, RoleSource, arp, toServices)
 		return
 	}
 	b.add(t, priority, RoleSource, own.Src4In(pair.Prefix), toServices)
-	b.add(t, priority, RoleSource, own.ARP(pair.MAC).WithMask(ARPSPA, value, mask), toServices)
-	b.add(t, priority, RoleSource, own.ARP(pair.MAC).With(ARPSPA, Value{}).WithMask(ARPTPA, value, mask), toServices)
+	b.add(t, priority, RoleSource, arp.WithMask(ARPSPA, value, mask), toServices)
+	b.add(t, priority, RoleSource, arp.With(ARPSPA, Value{}).WithMask(ARPTPA, value, mask), toServices)
 }

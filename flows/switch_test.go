@@ -36,6 +36,8 @@ type fakeSwitch struct {
 	states map[uint32]uint32
 	// depth guards against a loop.
 	depth int
+	// tables are the flows of the Set by table, sorted out when they are first asked.
+	tables map[uint8][]*Flow
 }
 
 // run sends one frame in and returns the trace, words joined by commas.
@@ -55,8 +57,14 @@ func (s *fakeSwitch) table(t uint8, p *packet) {
 		panic("a loop, or more resubmits than Open vSwitch allows")
 	}
 	var best *Flow
-	for _, f := range s.Flows {
-		if f.Table == t && f.Match.covers(p) && (best == nil || f.Priority > best.Priority) {
+	if s.tables == nil {
+		s.tables = map[uint8][]*Flow{}
+		for _, f := range s.Flows {
+			s.tables[f.Table] = append(s.tables[f.Table], f)
+		}
+	}
+	for _, f := range s.tables[t] {
+		if f.Match.covers(p) && (best == nil || f.Priority > best.Priority) {
 			best = f
 		}
 	}

@@ -8,7 +8,9 @@ const (
 	// TableGuard drops what no service may see: broken header chains, unknown
 	// next headers, foreign Ethernet types.
 	TableGuard = 10
-	// TableSource passes what has a source MAC of the sending port's own.
+	// TableOwnMAC compares the source MAC, and that in ARP, with the port's.
+	TableOwnMAC = 11
+	// TableSource finds which of the sending port's own MACs a source may be.
 	TableSource = 12
 	// TableSourceAddress passes what comes from an address of the sending port's own.
 	TableSourceAddress = 13
@@ -65,7 +67,9 @@ const (
 	TableLog = 47
 	// TableConnections passes what begins a connection that is to be remembered, within the limit of who sends it.
 	TableConnections = 48
-	// TableSwitch finds the port behind a destination MAC.
+	// TableDestination compares a destination MAC with the one that it may be, and goes on with its port.
+	TableDestination = 49
+	// TableSwitch finds whose a destination MAC may be.
 	TableSwitch = 50
 	// TableFloating lets in to floating addresses who may send there.
 	TableFloating = 51
@@ -117,10 +121,10 @@ const (
 
 // tableNames names each table we own, for plans and documents.
 var tableNames = map[uint8]string{
-	TableClassify: "classify", TableGuard: "guard", TableSource: "source", TableServices: "services",
+	TableClassify: "classify", TableGuard: "guard", TableOwnMAC: "own-mac", TableSource: "source", TableServices: "services",
 	TableSourceAddress: "source-address", TableLearn: "learn", TableSpoofed: "spoofed", TableSent: "sent",
 	TableNDOptions: "nd-options", TableNDFlags: "nd-flags", TableNDTarget: "nd-target", TableNDReply: "nd-reply", TableEcho: "echo",
-	TableEchoReply: "echo-reply", TableDHCPv6: "dhcpv6", TablePunt: "punt", TableAway: "away", TableSwitch: "switch",
+	TableEchoReply: "echo-reply", TableDHCPv6: "dhcpv6", TablePunt: "punt", TableAway: "away", TableDestination: "destination", TableSwitch: "switch",
 	TableEgress: "egress", TableEgressState: "egress-state", TableEgressGroups: "egress-groups", TableEgressRemote: "egress-remote", TableEgressRules: "egress-rules",
 	TableEgressVerdict: "egress-verdict", TableReject: "reject", TableLog: "log", TableConnections: "connections",
 	TableIngress: "ingress", TableIngressState: "ingress-state", TableIngressGroups: "ingress-groups", TableIngressRemote: "ingress-remote",

@@ -47,7 +47,6 @@ var (
 	portCount     = regexp.MustCompile(`rx pkts=(\d+)`)
 	hitCount      = regexp.MustCompile(`hit:(\d+)`)
 	missedCount   = regexp.MustCompile(`missed:(\d+)`)
-	limitCount    = regexp.MustCompile(`limit (\d+)`)
 	nconnsCount   = regexp.MustCompile(`(\d+)`)
 	overflowCount = regexp.MustCompile(`rconn_overflow.*total: (\d+)`)
 	memoryCount   = regexp.MustCompile(`VmRSS:\s*(\d+) kB`)
@@ -77,12 +76,6 @@ func (o *ordeal) lookups(t *testing.T) int {
 	t.Helper()
 	out := o.appctl(t, "dpctl/show", "-s")
 	return first(t, hitCount, out) + first(t, missedCount, out)
-}
-
-// flowLimit is how many megaflows Open vSwitch allows just now.
-func (o *ordeal) flowLimit(t *testing.T) int {
-	t.Helper()
-	return first(t, limitCount, o.appctl(t, "upcall/show"))
 }
 
 // connections is how many are tracked.

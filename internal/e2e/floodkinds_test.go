@@ -19,9 +19,6 @@ type barrage struct {
 	name, from string
 	frame      []byte
 	vary       func(frame []byte)
-	// anyMAC is true where every frame goes to a MAC of its own, each of which
-	// is a megaflow.
-	anyMAC bool
 }
 
 // Offsets in a frame with IPv6, and with IPv4.
@@ -29,6 +26,10 @@ const (
 	atSource, atTarget     = 14 + 8, 14 + 40 + 8
 	atDestination, atPorts = 14 + 24, 14 + 40
 	atSource4, atDest4     = 14 + 12, 14 + 16
+	// Of the frame itself.
+	atMAC, atOwnMAC = 0, 6
+	// Of ARP in it (RFC 826).
+	atARPMAC = 14 + 8
 )
 
 // balanced puts random octets at an offset whose sum stays the same, so that
@@ -75,19 +76,24 @@ func barrages(t *testing.T) []barrage {
 	gateway := topology.RouterMAC("blue")
 	for _, a := range []struct{ name, mac, own, own4 string }{{"vm1", mac1, own, "10.0.0.1"}, {"vm4", mac4, "fd00:b1::14", "10.0.0.4"}} {
 		router := net.HardwareAddr(gateway[:]).String()
-		add := func(what string, frame []byte, vary func([]byte), anyMAC bool) {
-			list = append(list, barrage{name: a.name + ": " + what, from: a.name, frame: frame, vary: vary, anyMAC: anyMAC})
+		add := func(what string, frame []byte, vary func([]byte)) {
+			list = append(list, barrage{name: a.name + ": " + what, from: a.name, frame: frame, vary: vary})
 		}
 		data := func(mac, from, to string) []byte { return udp6(t, a.mac, mac, from, to, "must not disturb") }
-		add("data from random sources", data(mac3, "fd00:b1::"+balance, bystanderAddress(3, 1)), balanced(atSource+8, 4), false)
-		add("data from random sources off the link", data(mac3, "2001:db8::"+balance, bystanderAddress(3, 1)), balanced(atSource+8, 4), false)
-		add("data from random IPv4 sources", udp4(t, a.mac, mac3, "255.255.0.0", "must not disturb"), balanced(atSource4, 2), false)
-		add("data to random addresses", data(mac3, a.own, "2001:db8::"+balance), balanced(atDestination+8, 4), false)
-		add("data to random neighbours", data(mac3, a.own, "fd00:b1::"+balance), balanced(atDestination+8, 4), false)
-		add("data to random addresses by the router", data(router, a.own, "2001:db8::"+balance), balanced(atDestination+8, 4), false)
-		add("data to random ports", datagram6(t, a.mac, mac3, a.own, bystanderAddress(3, 1), 0xffff, 0), balanced(atPorts, 2), false)
-		add("data to random IPv4 addresses", udp4To(t, a.mac, mac3, a.own4, "255.255.0.0"), balanced(atDest4, 2), false)
-		add("data to random MACs", data("02:11:11:11:11:11", a.own, bystanderAddress(3, 1)), anyMAC(), true)
+		add("data from random sources", data(mac3, "fd00:b1::"+balance, bystanderAddress(3, 1)), balanced(atSource+8, 4))
+		add("data from random sources off the link", data(mac3, "2001:db8::"+balance, bystanderAddress(3, 1)), balanced(atSource+8, 4))
+		add("data from random IPv4 sources", udp4(t, a.mac, mac3, "255.255.0.0", "must not disturb"), balanced(atSource4, 2))
+		add("data to random addresses", data(mac3, a.own, "2001:db8::"+balance), balanced(atDestination+8, 4))
+		add("data to random neighbours", data(mac3, a.own, "fd00:b1::"+balance), balanced(atDestination+8, 4))
+		add("data to random addresses by the router", data(router, a.own, "2001:db8::"+balance), balanced(atDestination+8, 4))
+		add("data to random ports", datagram6(t, a.mac, mac3, a.own, bystanderAddress(3, 1), 0xffff, 0), balanced(atPorts, 2))
+		add("data to random IPv4 addresses", udp4To(t, a.mac, mac3, a.own4, "255.255.0.0"), balanced(atDest4, 2))
+		add("data to random MACs", data("02:11:11:11:11:11", a.own, bystanderAddress(3, 1)), anyMAC(atMAC))
+		add("data to MACs of the maker", data(mac3, a.own, bystanderAddress(3, 1)), anyOctets(atMAC+1, 5))
+		add("data to MACs near a known one", data(mac3, a.own, bystanderAddress(3, 1)), anyOctets(atMAC+3, 3))
+		add("data from random MACs", data(mac3, a.own, bystanderAddress(3, 1)), anyMAC(atOwnMAC))
+		add("data from MACs near its own", data(mac3, a.own, bystanderAddress(3, 1)), anyOctets(atOwnMAC+3, 3))
+		add("ARP from random MACs", arpRequest(t, a.mac, a.own4), anyMAC(atARPMAC))
 	}
 	return list
 }
@@ -99,10 +105,28 @@ func both(a, b func([]byte)) func([]byte) {
 	}
 }
 
-// anyMAC makes up the octets of a destination behind the first two.
-func anyMAC() func([]byte) {
+// anyOctets makes up n octets from an offset on.
+func anyOctets(offset, n int) func([]byte) {
 	random := rand.New(rand.NewPCG(5, 6))
-	return func(f []byte) { octets.BigEndian.PutUint32(f[2:], random.Uint32()) }
+	return func(f []byte) {
+		var x [8]byte
+		octets.BigEndian.PutUint64(x[:], random.Uint64())
+		copy(f[offset:offset+n], x[:])
+	}
+}
+
+// anyMAC makes up a MAC that is no group's.
+func anyMAC(offset int) func([]byte) {
+	return both(anyOctets(offset, 6), func(f []byte) { f[offset] &^= 1 })
+}
+
+// arpRequest asks all for an address.
+func arpRequest(t *testing.T, mac, own string) []byte {
+	t.Helper()
+	return frameOf(t, ethernet(t, mac, "ff:ff:ff:ff:ff:ff", layers.EthernetTypeARP), &layers.ARP{
+		AddrType: layers.LinkTypeEthernet, Protocol: layers.EthernetTypeIPv4, HwAddressSize: 6, ProtAddressSize: 4, Operation: layers.ARPRequest,
+		SourceHwAddress: hardware(t, mac), SourceProtAddress: netip.MustParseAddr(own).AsSlice(),
+		DstHwAddress: make([]byte, 6), DstProtAddress: netip.MustParseAddr("10.0.0.9").AsSlice()})
 }
 
 // floodClient ends so that, with the transaction, it adds up to what any word

@@ -138,19 +138,14 @@ func (o *ordeal) endure(t *testing.T, f barrage, quiet tally) {
 	}
 	took := time.Since(began).Seconds()
 	sent, seen := o.received(t, f.from)-had, o.lookups(t)-hit
-	limit, connections := o.flowLimit(t), o.connections(t)
+	connections := o.connections(t)
 	t.Logf("%-44s %8.0f/s at the port, %8.0f/s looked up, %6d megaflows, Damselfly %d MiB, ovs-vswitchd %d MiB, connections %d\n%v",
 		f.name, float64(sent)/took, float64(seen)/took, most, o.memory(t)>>20, o.switchMemory(t)>>20, connections, got)
 	if lost := got.lost(); float64(lost) > lossBound*float64(got.asked()) {
 		t.Errorf("%d of the others' %d questions were lost", lost, got.asked())
 	}
-	bound := portMegaflows
-	if f.anyMAC {
-		t.Logf("%d megaflows for random MACs, Open vSwitch's limit is %d", most, limit)
-		bound = limit
-	}
-	if port := most - o.quiet; port >= bound {
-		t.Errorf("%d megaflows of the port, want fewer than %d", port, bound)
+	if port := most - o.quiet; port >= portMegaflows {
+		t.Errorf("%d megaflows of the port, want fewer than %d", port, portMegaflows)
 	}
 	if connections >= connectionBound {
 		t.Errorf("%d connections are tracked, want fewer than %d", connections, connectionBound)

@@ -57,8 +57,14 @@ type way struct {
 	notes []string
 }
 
-// add appends a step.
-func (w *way) add(s Step) { w.steps = append(w.steps, s) }
+// add appends a step. Of those that lead down a tree of MACs the last stands for
+// all.
+func (w *way) add(s Step) {
+	if n := len(w.steps); n > 0 && w.at(s.Table) && w.steps[n-1].role == s.role && (s.Table == flows.TableSwitch || s.Table == flows.TableSource) {
+		w.steps = w.steps[:n-1]
+	}
+	w.steps = append(w.steps, s)
+}
 
 // at reports whether the last step was in a table.
 func (w *way) at(table uint8) bool { return len(w.steps) > 0 && w.steps[len(w.steps)-1].Table == table }
