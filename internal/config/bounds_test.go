@@ -37,6 +37,11 @@ func TestBounds(t *testing.T) {
 	for i := range 20000 {
 		fmt.Fprintf(&subnets, "  - prefix: fd00:%x::/64\n", i)
 	}
+	var ports strings.Builder
+	ports.WriteString("bridge: br0\nnetworks: [{name: n}]\nports:\n")
+	for i := range 1001 {
+		fmt.Fprintf(&ports, "- {name: vm%d, network: n, mac: \"02:00:00:00:%02x:%02x\"}\n", i, i>>8, i&0xff)
+	}
 	for i := range 2000 {
 		fmt.Fprintf(&nested, "%sa:\n", strings.Repeat(" ", i))
 	}
@@ -60,6 +65,7 @@ func TestBounds(t *testing.T) {
 		{"many documents", write(t, strings.Repeat("---\n", 1<<16)), "bridge: is missing"},
 		{"many comments", write(t, strings.Repeat("# x\n", 1<<16)), "bridge: is missing"},
 		{"comments in a map", write(t, strings.Repeat("# x\n", 1<<16)+"x: 1\n"+strings.Repeat("# x\n", 1<<16)), "is no key"},
+		{"many ports of a network", write(t, ports.String()), "ports[1000].network: network n has more than 1000 ports"},
 		{"many subnets", write(t, subnets.String()), "the list has 20000 entries"},
 	}
 	for _, tt := range tests {

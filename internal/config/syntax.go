@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +32,9 @@ const (
 func guard(f file) (ast.Node, *Mistake) {
 	if !utf8.Valid(f.data) {
 		return nil, &Mistake{File: f.name, Message: "is no UTF-8 text: save it as such"}
+	}
+	if bytes.HasPrefix(f.data, []byte("\ufeff")) {
+		return nil, &Mistake{File: f.name, Line: 1, Column: 1, Message: "begins with a byte order mark, which would become part of the first key: save it as UTF-8 without one"}
 	}
 	tokens := rejoin(tokenize(string(f.data)))
 	if len(tokens) > maxTokens {

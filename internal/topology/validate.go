@@ -55,8 +55,12 @@ func Validate(s *Spec) []Problem {
 	}
 	c.parents = parentsOf(s)
 	c.tags = make(map[tag]string)
+	of := make(map[string]int)
 	for i := range s.Ports {
 		c.port(i, ports)
+		if of[s.Ports[i].Network]++; of[s.Ports[i].Network] == MaxBound+1 {
+			c.add(fmt.Sprintf("ports[%d].network", i), "", "network %s has more than %d ports from here on, as many as one flood reaches: put them on another", s.Ports[i].Network, MaxBound)
+		}
 	}
 	c.floatings()
 	c.derived()
@@ -177,6 +181,26 @@ func (c *checker) prefix(object, rfc string, p netip.Prefix) bool {
 		c.add(object, rfc, "%s is multicast: give a unicast prefix", p)
 	default:
 		return true
+	}
+	return false
+}
+
+// reserved refuses a prefix for guests that has addresses no interface may have, and
+// reports whether it did.
+func (c *checker) reserved(object string, p netip.Prefix) bool {
+	for _, never := range []struct {
+		prefix    string
+		rfc, name string
+	}{
+		{"::/127", "RFC 4291 section 2.4", "the unspecified and the loopback address"},
+		{"::ffff:0:0/96", "RFC 4291 section 2.5.5.2", "the IPv4-mapped addresses"},
+		{"fe80::/10", "RFC 4291 section 2.5.6", "the link-local addresses"},
+		{"ff00::/8", "RFC 4291 section 2.7", "the multicast addresses"},
+	} {
+		if p.Overlaps(netip.MustParsePrefix(never.prefix)) {
+			c.add(object, never.rfc, "%s overlaps %s, %s: give another prefix", p, never.prefix, never.name)
+			return true
+		}
 	}
 	return false
 }

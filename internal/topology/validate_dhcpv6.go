@@ -186,6 +186,7 @@ func (c *checker) delegation(object string, n *NetworkSpec, i int) {
 	switch {
 	case d.Pool.Addr().IsLinkLocalUnicast():
 		c.add(object+".pool", "RFC 4291 section 2.5.6", "%s is link-local, and routers forward nothing to it: give another prefix", d.Pool)
+	case c.reserved(object+".pool", d.Pool):
 	case d.Length < d.Pool.Bits() || d.Length > 128:
 		c.add(object+".length", "RFC 9915 section 13.3", "no prefix of length %d lies in %s: give %d to 128", d.Length, d.Pool, d.Pool.Bits())
 	case d.Exclude != nil:

@@ -48,6 +48,7 @@ func (c *checker) subnet(object string, s *SubnetSpec) {
 		c.add(object+".prefix", "RFC 4861 section 4.6.2", "%s is link-local, which every link has: give another prefix", s.Prefix)
 		usable = false
 	}
+	usable = usable && !c.reserved(object+".prefix", s.Prefix)
 	if autonomous := or(s.Autonomous, s.Mode != DHCPv6Stateful); usable && autonomous && s.Prefix.Bits() != 64 {
 		c.add(object+".prefix", "RFC 4862 section 5.5.3, RFC 2464 section 4",
 			"hosts make no addresses (mode %s, A flag) on %s, whose length is not 64: give a /64, or `autonomous: false`", s.Mode, s.Prefix)
