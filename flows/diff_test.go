@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -230,27 +231,28 @@ func TestDeltaLeadsToWanted(t *testing.T) {
 			}
 			pieces := compiler.Update(s)
 			fresh := Compile(s, env)
-			if diff := gocmp.Diff(fresh.String(), pieces.Set().String()); diff != "" {
-				t.Fatalf("compiled after others it is not what it is alone:\n%s", diff)
+			if want, got := fresh.String(), pieces.Set().String(); got != want {
+				t.Fatalf("compiled after others it is not what it is alone:\n%s", gocmp.Diff(want, got))
 			}
 			d := DiffPieces(last, pieces)
 			whole := Diff(sw.Set, fresh)
 			if d.Mods() != whole.Mods() {
 				t.Fatalf("piece by piece %d messages, whole %d:\n%+v\n%+v", d.Mods(), whole.Mods(), d, whole)
 			}
-			if same := sw.text() == holding(fresh).text(); whole.Empty() != same {
+			wanted := holding(fresh).text()
+			if same := sw.text() == wanted; whole.Empty() != same {
 				t.Fatalf("empty delta: %v, same sets: %v", whole.Empty(), same)
 			}
 			halves, gone := Missing(sw.Set, fresh), Surplus(sw.Set, fresh)
 			halves.DelFlows, halves.DelGroups, halves.DelMeters = gone.DelFlows, gone.DelGroups, gone.DelMeters
-			if diff := gocmp.Diff(whole, halves); diff != "" || gone.Mods() != len(gone.DelFlows)+len(gone.DelGroups)+len(gone.DelMeters) {
-				t.Fatalf("what is missing and what is too much are not the whole:\n%s", diff)
+			if !reflect.DeepEqual(whole, halves) || gone.Mods() != len(gone.DelFlows)+len(gone.DelGroups)+len(gone.DelMeters) {
+				t.Fatalf("what is missing and what is too much are not the whole:\n%s", gocmp.Diff(whole, halves))
 			}
 			if err := sw.apply(d); err != nil {
 				t.Fatal(err)
 			}
-			if diff := gocmp.Diff(holding(fresh).text(), sw.text()); diff != "" {
-				t.Fatalf("the delta leads elsewhere (-want +got):\n%s", diff)
+			if got := sw.text(); got != wanted {
+				t.Fatalf("the delta leads elsewhere (-want +got):\n%s", gocmp.Diff(wanted, got))
 			}
 			if d := Diff(sw.Set, fresh); !d.Empty() {
 				t.Fatalf("still something to do: %+v", d)

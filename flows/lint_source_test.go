@@ -2,6 +2,7 @@ package flows
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"damselfly/internal/topology"
@@ -18,7 +19,8 @@ func lintSourceFirst(c *compilation) (faults []string) {
 		TableGuard:         {TableSource},
 		TableSource:        {TableSource, TableOwnMAC, TableSpoofed},
 		TableOwnMAC:        {TableSourceAddress, TableSpoofed},
-		TableSourceAddress: {TableServices, TableLearn, TableSpoofed},
+		TableSourceAddress: {TableServices, TableLearn, TableHolder, TableSpoofed},
+		TableHolder:        {TableServices, TableSpoofed},
 		TableLearn:         {TableSpoofed},
 		TableSpoofed:       {},
 	}
@@ -94,6 +96,20 @@ func (c *compilation) sourceAllow(f *Flow) (faults []string) {
 	if f.Table == TableSourceAddress && p != nil && len(macsOf(p)) > 1 && slices.Contains(f.Actions, Action(Resubmit{TableServices})) {
 		if mac, ok := f.Match.Get(EthSrc); !ok || !mac.Exact() || !p.HasMAC(wire.MAC(mac.Value[:6])) {
 			fault("passes any of several MACs")
+		}
+	}
+	if f.Table == TableHolder && slices.Contains(f.Actions, Action(toServices)) {
+		if to, ok := f.Match.Get(regOut); !ok || !to.Exact() || p == nil || to.Value.Uint(4) != uint64(p.Key) {
+			fault("passes who does not hold the source")
+		}
+	}
+	if slices.Contains(f.Actions, Action(Resubmit{TableHolder})) {
+		from, exact := f.Match.Get(IPv6Src)
+		set, ok := f.Actions[0].(SetField)
+		if !ok || set.Field != regOut || !exact || !from.Exact() {
+			fault("does not say who holds the source")
+		} else if h := c.snapshot.Port(uint16(set.Value.Uint(4))); h == nil || !slices.Contains(h.Addresses, netip.AddrFrom16(from.Value)) {
+			fault("names somebody who does not hold the source")
 		}
 	}
 	if f.Table != TableSourceAddress || f.Priority <= sourceTaken || !slices.Contains(f.Actions, Action(Resubmit{TableServices})) {

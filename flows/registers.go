@@ -9,7 +9,8 @@ const (
 	regPort = Reg0 + punt.RegPort
 	// regClass is the punt class, set where a frame may be handed over.
 	regClass = Reg0 + punt.RegClass
-	// regOut is the egress port's key, and of what came from the punt port, until the sent table has taken it off, sentThroughBit (0x4000).
+	// regOut is the egress port's key; before that, in the source tables, the key of who holds
+	// the source; and of what came from the punt port, until the sent table has taken it off, sentThroughBit (0x4000).
 	regOut = Reg2
 	// regND is what the ND tables found out about a frame, the bits below.
 	regND = Reg3

@@ -59,13 +59,14 @@ func (b *builder) baseSourceFlows() {
 	b.add(t, sourceOther, RoleSource, Match{}.With(EthType, U16(ethTypeIPv4)), toServices)
 	b.add(t, sourceOther, RoleSource, Match{}.With(EthType, U16(ethTypeARP)), toServices)
 	b.add(TableSource, sourceRest, RoleSource, nil, Resubmit{TableOwnMAC})
-	for _, t := range []uint8{TableSourceAddress, TableLearn} {
+	for _, t := range []uint8{TableSourceAddress, TableLearn, TableHolder} {
 		b.add(t, sourceRest, RoleSource, nil, toSpoofed)
 	}
 	b.ownMACFlows()
-	for _, t := range []uint8{TableOwnMAC, TableSource, TableSourceAddress, TableLearn, TableSpoofed} {
+	for _, t := range []uint8{TableOwnMAC, TableSource, TableSourceAddress, TableLearn, TableHolder} {
 		b.add(t, 0, RoleDropDefault, nil)
 	}
+	b.add(TableSpoofed, 0, RoleDropSpoofed, nil)
 }
 
 // ownMACFlows compare the source with the one MAC that it may be, and what ARP
@@ -166,17 +167,24 @@ func (b *builder) portSourceFlows(p *topology.Port) {
 		return
 	}
 	own := ownMAC(p)
-	for _, a := range p.Addresses {
-		b.add(TableSourceAddress, sourceOwn, RoleSource, own.IPv6().Src(a), LoadBits(regND, ndOwnSource, ndOwnSource), toServices)
-		b.taken(p.Network.Key, a)
-	}
 	for _, a := range p.IPv4 {
 		b.taken(p.Network.Key, a)
 	}
 	if !p.Secured {
+		for _, a := range p.Addresses {
+			b.add(TableSourceAddress, sourceOwn, RoleSource, own.IPv6().Src(a), LoadBits(regND, ndOwnSource, ndOwnSource), toServices)
+			b.taken(p.Network.Key, a)
+		}
 		b.add(TableSpoofed, sourceOwn, RoleSource, Match{}.From(p.Key), append(noMAC(), LoadBits(regND, ndForeign, ndForeign), Resubmit{TableSourceAddress})...)
 		b.add(TableSourceAddress, sourceOpen, RoleSource, Match{}.From(p.Key), toServices)
 		return
+	}
+	holder := Load(regOut, U32(uint32(p.Key)))
+	for _, a := range p.Addresses {
+		b.add(TableSourceAddress, sourceTaken, RoleSource, Match{}.On(p.Network.Key).IPv6().Src(a), holder, Resubmit{TableHolder})
+	}
+	if len(p.Addresses) > 0 {
+		b.add(TableHolder, sourceOwn, RoleSource, own.With(regOut, holder.Value), Load(regOut, Value{}), LoadBits(regND, ndOwnSource, ndOwnSource), toServices)
 	}
 	if len(macsOf(p)) > 1 {
 		b.sourceTree(p)
@@ -187,7 +195,6 @@ func (b *builder) portSourceFlows(p *topology.Port) {
 		actions = append(actions, Load(regClass, U32(uint32(punt.Source))), ToGroup{b.group(groupPunt)})
 		b.add(TableLearn, sourceOwn, RoleLearn, Match{}.From(p.Key), actions...)
 	}
-	b.add(TableSpoofed, sourceOwn, RoleDropSpoofed, Match{}.From(p.Key))
 }
 
 // sourceTree finds which of several MACs of a port a source may be.

@@ -16,12 +16,14 @@ const (
 	TableSourceAddress = 13
 	// TableLearn hands over packets from addresses that nobody is known to hold.
 	TableLearn = 14
-	// TableSpoofed ends what a secured port may not send, for each port by itself.
+	// TableSpoofed ends what a secured port may not send.
 	TableSpoofed = 15
 	// TableSent sends on what Damselfly sent by the punt port.
 	TableSent = 16
 	// TableServices takes out what Damselfly or its flows answer.
 	TableServices = 20
+	// TableHolder passes what comes from an address that the sending port itself holds.
+	TableHolder = 21
 	// TableNDOptions marks link-layer options of the sender's own and the
 	// frame's exact length.
 	TableNDOptions = 22
@@ -122,7 +124,7 @@ const (
 // tableNames names each table we own, for plans and documents.
 var tableNames = map[uint8]string{
 	TableClassify: "classify", TableGuard: "guard", TableOwnMAC: "own-mac", TableSource: "source", TableServices: "services",
-	TableSourceAddress: "source-address", TableLearn: "learn", TableSpoofed: "spoofed", TableSent: "sent",
+	TableSourceAddress: "source-address", TableLearn: "learn", TableSpoofed: "spoofed", TableHolder: "holder", TableSent: "sent",
 	TableNDOptions: "nd-options", TableNDFlags: "nd-flags", TableNDTarget: "nd-target", TableNDReply: "nd-reply", TableEcho: "echo",
 	TableEchoReply: "echo-reply", TableDHCPv6: "dhcpv6", TablePunt: "punt", TableAway: "away", TableDestination: "destination", TableSwitch: "switch",
 	TableEgress: "egress", TableEgressState: "egress-state", TableEgressGroups: "egress-groups", TableEgressRemote: "egress-remote", TableEgressRules: "egress-rules",
