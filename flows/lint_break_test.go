@@ -348,16 +348,25 @@ func TestLintsObject(t *testing.T) {
 }
 
 // TestFlowsPerPort counts what one guest with one configured address on a
-// stateful subnet costs the switch; the budget is 29.
+// stateful subnet costs the switch; the budget is 24, and with what 5,000 add to their
+// networks, each of 50, and to the router, 27.
 func TestFlowsPerPort(t *testing.T) {
 	s := build(bigSpec(50), nil)
 	for name, env := range envs {
 		c := NewCompiler(env)
 		c.Update(s)
 		for key, p := range c.ports {
-			if n := len(p.flows); n > 29 {
-				t.Errorf("%s: port %d has %d flows, more than 29", name, key, n)
+			if n := len(p.flows); n > 24 {
+				t.Errorf("%s: port %d has %d flows, more than 24", name, key, n)
 			}
+		}
+	}
+	for _, name := range []string{"ndext-pulse", "plain"} {
+		few, many := len(Compile(s, envs[name]).Flows), len(Compile(build(bigSpec(5000), nil), envs[name]).Flows)
+		each := float64(many-few) / 4950
+		t.Logf("%s: %d flows for 5,000 ports, %.1f a port", name, many, each)
+		if each > 27 {
+			t.Errorf("%s: %.1f flows a port, more than 27", name, each)
 		}
 	}
 }

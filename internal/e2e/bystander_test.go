@@ -261,15 +261,19 @@ func (s tally) quantile(kind int, q float64) time.Duration {
 	return s[kind].times.Quantile(q)
 }
 
-// slow reports whether a p99 is over the larger of 10 ms and three times that
-// of quiet. Connections are answered by the test, whose time is no measure.
-func (s tally) slow(quiet tally) bool {
+// verdict says of each p99 whether it is under its bound, the larger of 10 ms and
+// three times that of quiet. Connections are answered by the test, whose time is
+// no measure.
+func (s tally) verdict(quiet tally) string {
+	var parts []string
 	for kind := range questionData {
-		if s.quantile(kind, .99) > max(10*time.Millisecond, 3*quiet.quantile(kind, .99)) {
-			return true
+		got, bound, word := s.quantile(kind, .99), max(10*time.Millisecond, 3*quiet.quantile(kind, .99)), "under"
+		if got > bound {
+			word = "SLOW, over"
 		}
+		parts = append(parts, fmt.Sprintf("%s p99 %v %s %v", questions[kind], got.Round(time.Microsecond), word, bound.Round(time.Microsecond)))
 	}
-	return false
+	return strings.Join(parts, "; ")
 }
 
 // String tells how many were asked, lost, and how long answers took.

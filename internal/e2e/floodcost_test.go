@@ -94,6 +94,16 @@ func (o *ordeal) overflowed(t *testing.T) int {
 	return 0 // not a single time
 }
 
+// loadAverage is that of the machine in the last minute: what the times are worth.
+func loadAverage(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(text))[0]
+}
+
 // memory is how many octets of Damselfly's are in memory.
 func (o *ordeal) memory(t *testing.T) int { return resident(t, o.daemon.PID()) }
 

@@ -150,8 +150,8 @@ func (o *ordeal) endure(t *testing.T, f barrage, quiet tally) {
 	if connections >= connectionBound {
 		t.Errorf("%d connections are tracked, want fewer than %d", connections, connectionBound)
 	}
-	if o.rate == 0 && got.slow(quiet) {
-		t.Logf("SLOW: p99 over the larger of 10 ms and three times the quiet one")
+	if o.rate == 0 {
+		t.Logf("%s; load average %s", got.verdict(quiet), loadAverage(t))
 	}
 	o.accounts(t)
 }
