@@ -109,7 +109,7 @@ func (b *builder) metadataNeighborFlows(n *topology.Network, a netip.Addr) {
 	}
 	b.add(TableNDTarget, ndKept, RolePunt, Match{}.ND(wire.TypeNeighborSolicit).On(n.Key).With(NDTarget, Addr(a)),
 		LoadBits(regND, 0, ndFull), ToGroup{b.group(groupPunt)})
-	b.add(TableServices, serviceEcho, RoleEcho, echoRequest().On(n.Key).EthDst(n.Metadata.MAC).Dst(a), Resubmit{TableEcho})
+	b.add(TableServices, serviceEcho, RoleEcho, echoRequest().On(n.Key).Dst(a), append(candidate(n.Metadata.MAC, stageEcho), Resubmit{TableDestination})...)
 	b.add(TableEchoReply, echoAnswer, RoleEchoAnswer, echoRequest().On(n.Key).Dst(a),
 		append(answerHeaders(a, n.Metadata.MAC, wire.DefaultHopLimit),
 			Load(ICMPv6Type, U8(wire.TypeEchoReply)), Resubmit{TableReturn})...)
