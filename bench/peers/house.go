@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -60,6 +61,19 @@ var (
 	leaseKinds = []loadgen.Kind{loadgen.Solicit, loadgen.Information, loadgen.Request}
 )
 
+// shared is a writer for programs and those who watch them.
+type shared struct {
+	mu sync.Mutex
+	w  io.Writer // guarded by mu
+}
+
+// Write implements io.Writer.
+func (s *shared) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(p)
+}
+
 // house is one lab under one ovs-vswitchd, with a bridge for each contender.
 type house struct {
 	*lab.Lab
@@ -75,6 +89,7 @@ type house struct {
 
 // newHouse brings all up. Who cannot be is told and does not take part.
 func newHouse(ctx context.Context, o options) (*house, error) {
+	o.log = &shared{w: o.log}
 	l, err := lab.New(ctx)
 	if err != nil {
 		return nil, err
