@@ -1,11 +1,14 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"damselfly/internal/config"
+	"damselfly/internal/openflow"
 	"damselfly/internal/pulse"
 )
 
@@ -45,6 +48,28 @@ func (s *state) closePulse(log *slog.Logger) {
 		log.Warn("closing the pulse port", "error", err)
 	}
 	s.pulse = nil
+}
+
+// takeOff takes a pulse port off the bridge whose device was removed: Open vSwitch
+// would go on reading from what is no more, also once there is another of that
+// name. It says whether the switch has done so; until it has, it asks to be called
+// again.
+func (a *Agent) takeOff(ctx context.Context, conn *openflow.Conn, name string) (off bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, setUpTime)
+	defer cancel()
+	if _, err := a.db.DelPort(ctx, name); err != nil {
+		return false, err
+	}
+	ports, err := conn.Ports(ctx)
+	if err != nil {
+		return false, err
+	}
+	if slices.ContainsFunc(ports, func(p openflow.Port) bool { return p.Name == name }) {
+		a.state.retry.Reset(lanePause)
+		return false, nil
+	}
+	a.state.remade = false
+	return true, nil
 }
 
 // pulseGone is closed when somebody removed the pulse port's device.

@@ -49,6 +49,8 @@ type state struct {
 	noPulse string
 	// listenersAdopted says that what the bridge held of who listens was taken over.
 	listenersAdopted bool
+	// remade says that the pulse port's device was removed, and the bridge still has it.
+	remade bool
 	// announced is the snapshot that the timers' owner was given last.
 	announced *topology.Snapshot
 	// problems are what the last build reported, each with its object.
@@ -108,6 +110,7 @@ func (a *Agent) reconcileLoop(ctx context.Context, lanes <-chan error) (err erro
 		case <-a.state.retry.C:
 		case <-a.state.pulseGone():
 			a.state.closePulse(a.log)
+			a.state.remade = true
 			a.note(func(s *Status) { s.Pulse = false })
 			a.log.Warn("the pulse port's device is gone: making it anew")
 		case <-a.metadata.gone():
@@ -237,6 +240,13 @@ func (a *Agent) install(ctx context.Context, view ovsdb.View, snap *topology.Sna
 		return a.awaitRestore(ctx, conn, snap, view, pulseName)
 	}
 	a.state.once(a.log, "restore", "")
+	if a.state.remade {
+		off, err := a.takeOff(ctx, conn, pulseName)
+		if err != nil || !off {
+			return err
+		}
+		view, _ = a.db.View()
+	}
 	if err := a.setUp(ctx, view, pulseName); err != nil {
 		return err
 	}

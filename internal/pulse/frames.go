@@ -2,6 +2,8 @@ package pulse
 
 import (
 	"errors"
+	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,6 +15,10 @@ const MaxFrame = 14 + 4 + 65535
 // readerRoom is what one Read takes in at most, in octets; the last frame of a
 // batch must still find room for the longest.
 const readerRoom = 4 * MaxFrame
+
+// ErrOver says that the pulse is over: its Tap was closed, or somebody removed the
+// device.
+var ErrOver = errors.New("the pulse is over")
 
 // Reader reads frames, one system call each, which wait for none once there is
 // one. It is for one goroutine.
@@ -33,19 +39,19 @@ func (t *Tap) NewReader() *Reader {
 }
 
 // Read waits until there is a frame and returns as many as there are, up to
-// len(batch), valid until the next call. An error other than os.ErrDeadlineExceeded
-// means that the pulse is over.
+// len(batch), valid until the next call. The error is ErrOver, or
+// os.ErrDeadlineExceeded behind Linger.
 func (r *Reader) Read(batch [][]byte) (int, error) {
 	r.batch, r.n, r.wrong = batch, 0, nil
 	err := r.t.conn.Read(r.read)
 	if r.n > 0 {
 		return r.n, nil
 	}
-	if err == nil {
-		err = r.wrong
-		r.t.end()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return 0, err
 	}
-	return 0, err
+	r.t.end()
+	return 0, fmt.Errorf("%w: %w", ErrOver, errors.Join(err, r.wrong))
 }
 
 // take reads until there is nothing more; false means that there was nothing.
@@ -87,11 +93,11 @@ func (t *Tap) NewWriter() *Writer {
 
 // Write sends frames to the switch in their order. One that the device does not
 // take keeps the others from nothing; failed is how many there were and err why
-// the first was not taken.
+// the first was not taken: ErrOver if none can be.
 func (w *Writer) Write(frames [][]byte) (failed int, err error) {
 	w.frames, w.failed, w.wrong = frames, 0, nil
 	if err := w.t.conn.Write(w.write); err != nil {
-		return len(frames), err
+		return len(frames), fmt.Errorf("%w: %w", ErrOver, err)
 	}
 	return w.failed, w.wrong
 }

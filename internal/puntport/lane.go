@@ -122,10 +122,7 @@ func (l *Lane) ReadFrames(batch []pipeline.Frame) (int, error) {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return 0, io.EOF
 		default:
-			if !errors.Is(err, os.ErrClosed) {
-				l.log.Warn("the punt port is gone", "error", err)
-			}
-			l.reader = nil
+			l.reader = nil // its holder knows, and attaches another
 		}
 	}
 }

@@ -3,7 +3,6 @@ package puntport
 import (
 	"encoding/binary"
 	"errors"
-	"os"
 	"sync"
 
 	"damselfly/internal/pulse"
@@ -48,7 +47,7 @@ func (s *Sink) WriteReplies(r *pipeline.Replies) error {
 	var byPort, other error
 	if len(s.frames) > 0 {
 		failed, err := s.writer.Write(s.frames)
-		if errors.Is(err, os.ErrClosed) {
+		if errors.Is(err, pulse.ErrOver) {
 			return s.rest.WriteReplies(r)
 		}
 		s.lane.replies.Add(uint64(len(s.frames) - failed))
