@@ -305,9 +305,9 @@ func (p *transports) change(t *testing.T, transport string) {
 		}
 		changes += n
 	}
-	// The punt table, table 0 and the sent table: six classes, two keys without a
+	// The punt table, table 0 and the sent table: seven classes, two keys without a
 	// tag, four flows back and one for each port.
-	if changes == 0 || changes > 6+2+4+3 {
+	if changes == 0 || changes > 7+2+4+3 {
 		t.Errorf("%d changes for another transport", changes)
 	}
 	p.answers(t)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,16 +58,16 @@ func (r *Reader) Read(batch [][]byte) (int, error) {
 // take reads until there is nothing more; false means that there was nothing.
 func (r *Reader) take(fd uintptr) bool {
 	for used := 0; r.n < len(r.batch) && len(r.buf)-used >= MaxFrame; {
-		n, err := unix.Read(int(fd), r.buf[used:used+MaxFrame])
-		if errors.Is(err, unix.EINTR) {
+		n, errno := atOnce(unix.SYS_READ, fd, r.buf[used:used+MaxFrame])
+		switch errno {
+		case 0:
+		case unix.EINTR:
 			continue
-		}
-		if err != nil {
-			if !errors.Is(err, unix.EAGAIN) {
-				r.wrong = err
-				return true
-			}
+		case unix.EAGAIN:
 			return r.n > 0
+		default:
+			r.wrong = errno
+			return true
 		}
 		r.batch[r.n] = r.buf[used : used+n : used+n]
 		r.n++
@@ -105,16 +106,23 @@ func (w *Writer) Write(frames [][]byte) (failed int, err error) {
 // put never has the runtime wait: the device takes a frame at once or not at all.
 func (w *Writer) put(fd uintptr) bool {
 	for _, f := range w.frames {
-		_, err := unix.Write(int(fd), f)
-		for errors.Is(err, unix.EINTR) {
-			_, err = unix.Write(int(fd), f)
+		_, errno := atOnce(unix.SYS_WRITE, fd, f)
+		for errno == unix.EINTR {
+			_, errno = atOnce(unix.SYS_WRITE, fd, f)
 		}
-		if err != nil {
+		if errno != 0 {
 			w.failed++
 			if w.wrong == nil {
-				w.wrong = err
+				w.wrong = errno
 			}
 		}
 	}
 	return true
+}
+
+// atOnce is a read or write of a file that never has a caller wait, so that the
+// runtime need not know: telling it costs a tenth of the call, and wakes its monitor.
+func atOnce(call, fd uintptr, b []byte) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	return int(n), errno
 }

@@ -216,7 +216,7 @@ func OfTag(tag uint16) (key uint16) {
 // (Source), which a packet of any kind may have.
 func (c Class) ByPort() bool {
 	switch c {
-	case NS, NA, RS, DHCPv6, Echo, Inverse:
+	case NS, NA, RS, MLD, DHCPv6, Echo, Inverse:
 		return true
 	}
 	return false

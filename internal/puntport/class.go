@@ -44,6 +44,9 @@ func ofUpper(protocol uint8, b []byte) punt.Class {
 			return punt.NA
 		case wire.TypeRouterSolicit, wire.TypeRouterAdvert:
 			return punt.RS
+		case wire.TypeMLDQuery, wire.TypeMLDv1Report, wire.TypeMLDDone, wire.TypeMLDv2Report,
+			wire.TypeMRDAdvert, wire.TypeMRDSolicit, wire.TypeMRDTermination:
+			return punt.MLD
 		case wire.TypeInverseSolicit:
 			return punt.Inverse
 		case wire.TypeEchoRequest:

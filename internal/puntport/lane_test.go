@@ -50,6 +50,8 @@ func TestClassOf(t *testing.T) {
 		"advertisement":           {upper(58, message(136), 0), punt.NA},
 		"router solicitation":     {upper(58, message(133), 0), punt.RS},
 		"router advertisement":    {upper(58, message(134), 0), punt.RS},
+		"listener report":         {upper(58, message(143), 1), punt.MLD},
+		"router discovery":        {upper(58, message(152), 0), punt.MLD},
 		"inverse solicitation":    {upper(58, message(141), 0), punt.Inverse},
 		"echo":                    {upper(58, message(128), 0), punt.Echo},
 		"behind an extension":     {upper(58, message(135), 1), punt.NS},
