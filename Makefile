@@ -35,6 +35,7 @@ golden: ## rewrite golden files from what the code says now
 
 bench: setup ## ns and allocations a frame, answers a second through Open vSwitch, a million leases
 	$(GO) test -run '^$$' -bench . -benchmem ./bench/
+	$(GO) test -run '^$$' -bench Routed -benchtime 1s -v ./flows/
 	$(GO) test -run '^$$' -bench Million -benchtime 1x ./internal/lease/
 
 bench-peers: setup build ## Damselfly beside OVN, Kea, radvd, dnsmasq and bare responders, in one run; writes bench/results

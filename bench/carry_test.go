@@ -23,15 +23,57 @@ type treatment struct {
 	// port is what the configuration says of both ports; empty on the bridge
 	// whose one flow is NORMAL.
 	port string
+	// routed has the two on networks of their own, with a router between them.
+	routed bool
 }
 
 // treatments are what is compared, the measure first.
 var treatments = []treatment{
-	{"normal", ""},
-	{"open", "port_security: false"},
-	{"secured", "port_security: true"},
-	{"stateless", "security_groups: [fast]"},
-	{"groups", "security_groups: [guarded]"},
+	{"normal", "", false},
+	{"open", "port_security: false", false},
+	{"secured", "port_security: true", false},
+	{"routed", "port_security: true", true},
+	{"stateless", "security_groups: [fast]", false},
+	{"groups", "security_groups: [guarded]", false},
+}
+
+// carryNetworks are the network of the switched roads and the two of the routed one.
+const carryNetworks = `networks:
+  - {name: blue, subnets: [{prefix: "fd00:b1::/64", mode: slaac}]}
+  - {name: near, subnets: [{prefix: "fd00:b2::/64"}]}
+  - {name: far, subnets: [{prefix: "fd00:b3::/64"}]}
+routers: [{name: r1, networks: [{name: near, mac: "02:00:00:00:0a:00"}, {name: far, mac: "02:00:00:00:0a:01"}]}]
+ports:
+`
+
+// place is the network of an end of a road, its prefix and, on a routed one, the
+// MAC of its router.
+func (t treatment) place(end int) (network string, prefix netip.Prefix, gate net.HardwareAddr) {
+	if !t.routed {
+		return "blue", netip.MustParsePrefix("fd00:b1::/64"), nil
+	}
+	return []string{"near", "far"}[end], netip.MustParsePrefix([]string{"fd00:b2::/64", "fd00:b3::/64"}[end]), net.HardwareAddr{2, 0, 0, 0, 0xa, byte(end)}
+}
+
+// nextHop is the MAC that an end sends to.
+func (way *road) nextHop(end int) net.HardwareAddr {
+	if _, _, gate := way.place(end); gate != nil {
+		return gate
+	}
+	return way.guests[1-end].MAC
+}
+
+// point has the kernel of an end send to the other.
+func (way *road) point(end int) error {
+	g, to := way.guests[end], way.addresses[1-end].String()
+	if way.routed {
+		if _, err := g.Run("ip", "-6", "route", "add", to, "via", "fe80::1", "dev", "eth0"); err != nil {
+			return err
+		}
+		to = "fe80::1"
+	}
+	_, err := g.Run("ip", "neigh", "replace", to, "lladdr", way.nextHop(end).String(), "dev", "eth0")
+	return err
 }
 
 // carryGroups let in what the pairs send, and everything out, with connections
@@ -84,20 +126,20 @@ func newRoads(tb testing.TB) *roads {
 	must(err)
 	r := &roads{Stage: s, switchPID: l.VswitchdPID()}
 	var text strings.Builder
-	text.WriteString("networks:\n  - {name: blue, subnets: [{prefix: \"fd00:b1::/64\", mode: slaac}]}\nports:\n")
+	text.WriteString(carryNetworks)
 	for i, t := range treatments {
 		way := &road{treatment: t}
 		r.list = append(r.list, way)
 		for end := range way.guests {
 			must(r.addEnd(way, i, end))
 			if t.port != "" {
-				fmt.Fprintf(&text, "  - {name: %s, network: blue, mac: %q, addresses: [%q], %s}\n",
-					way.guests[end].Name, way.guests[end].MAC, way.addresses[end], t.port)
+				network, _, _ := t.place(end)
+				fmt.Fprintf(&text, "  - {name: %s, network: %s, mac: %q, addresses: [%q], %s}\n",
+					way.guests[end].Name, network, way.guests[end].MAC, way.addresses[end], t.port)
 			}
 		}
-		for end, g := range way.guests {
-			_, err := g.Run("ip", "neigh", "replace", way.addresses[1-end].String(), "lladdr", way.guests[1-end].MAC.String(), "dev", "eth0")
-			must(err)
+		for end := range way.guests {
+			must(way.point(end))
 		}
 	}
 	must(s.Configure(text.String() + carryGroups))
@@ -115,6 +157,7 @@ func (r *roads) addEnd(way *road, i, end int) error {
 		bridge = normalBridge
 	}
 	mac := net.HardwareAddr{2, 0, 0, 1, byte(i), byte(end + 1)}
+	_, prefix, _ := way.place(end)
 	a := prefix.Addr().As16()
 	a[13], a[15] = byte(i+1), byte(end+1)
 	way.addresses[end] = netip.AddrFrom16(a)
@@ -194,6 +237,9 @@ const (
 	turns = 20
 )
 
+// routedMost is what a routed packet may cost ovs-vswitchd, in switched ones.
+const routedMost = 1.35
+
 // BenchmarkCarry sends 20,000 packets a second from guest to guest, the
 // treatments taking turns, and prints what each costs ovs-vswitchd. One
 // operation is 20 turns of each.
@@ -239,9 +285,11 @@ func (r *roads) benchmark(b *testing.B, tr traffic) {
 func (r *roads) report(b *testing.B, tr traffic, drives []*drive, costs [][]float64) {
 	var want, got uint64
 	var normal, quiet float64
+	medians, quartiles := map[string]float64{}, map[string]float64{}
 	for i, way := range r.list {
 		slices.Sort(costs[i])
 		median, quartile := costs[i][len(costs[i])/2], costs[i][len(costs[i])/4]
+		medians[way.name], quartiles[way.name] = median, quartile
 		b.ReportMetric(median, way.name+"-us/packet")
 		if i == 0 {
 			normal, quiet = median, quartile
@@ -251,6 +299,14 @@ func (r *roads) report(b *testing.B, tr traffic, drives []*drive, costs [][]floa
 		}
 		want, got = want+drives[i].Sent*uint64(tr.each), got+drives[i].Delivered
 	}
+	routed := medians["routed"] / medians["secured"]
+	b.ReportMetric(routed, "x-switched-routed")
+	b.ReportMetric(quartiles["routed"]/quartiles["secured"], "x-switched-quartile-routed")
+	verdict := "met"
+	if routed > routedMost {
+		verdict = "missed"
+	}
+	b.Logf("routed between networks costs %.2fx switched within one, at most %.2fx wanted: %s", routed, routedMost, verdict)
 	if want > 0 {
 		b.ReportMetric(100*(1-float64(got)/float64(want)), "%lost")
 	}

@@ -94,7 +94,7 @@ func from(i int) uint16 { return uint16(40_000 + i) }
 // packet is a frame of a road's first guest to its second.
 func (way *road) packet(protocol layers.IPProtocol, upper ...gopacket.SerializableLayer) []byte {
 	ip := &layers.IPv6{Version: 6, HopLimit: 64, NextHeader: protocol, SrcIP: way.addresses[0].AsSlice(), DstIP: way.addresses[1].AsSlice()}
-	list := []gopacket.SerializableLayer{&layers.Ethernet{SrcMAC: way.guests[0].MAC, DstMAC: way.guests[1].MAC, EthernetType: layers.EthernetTypeIPv6}, ip}
+	list := []gopacket.SerializableLayer{&layers.Ethernet{SrcMAC: way.guests[0].MAC, DstMAC: way.nextHop(0), EthernetType: layers.EthernetTypeIPv6}, ip}
 	for _, l := range upper {
 		switch l := l.(type) {
 		case *layers.UDP:
@@ -138,7 +138,7 @@ func pings(code uint8) func(*road) [][]byte {
 		for i := range connections {
 			body := make([]byte, 4+56)
 			binary.BigEndian.PutUint16(body, from(i))
-			list = append(list, fixtures.Message{From: wire.MAC(way.guests[0].MAC), To: wire.MAC(way.guests[1].MAC),
+			list = append(list, fixtures.Message{From: wire.MAC(way.guests[0].MAC), To: wire.MAC(way.nextHop(0)),
 				Source: way.addresses[0], Destination: way.addresses[1], HopLimit: 64, Type: wire.TypeEchoRequest, Code: code, Body: body}.Bytes())
 		}
 		return list

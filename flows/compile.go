@@ -113,7 +113,7 @@ func (c *Compiler) Update(s *topology.Snapshot) *Pieces {
 	ports := make(map[uint16]compiled[portSource], len(s.Ports))
 	asks := map[uint32]bool{}
 	for _, n := range s.Networks {
-		asks[n.RouterID()] = asks[n.RouterID()] || n.Resolves()
+		asks[n.RouterID()] = asks[n.RouterID()] || n.Resolves() || len(n.AskedPrefixes()) > 0
 	}
 	for _, p := range s.Ports {
 		n := s.Network(p.Network.Key)
@@ -170,7 +170,7 @@ func (c *Compiler) updateRouters(s *topology.Snapshot) map[uint32]compiledRouter
 
 // sameRouter reports whether two routers have the same flows of their own.
 func sameRouter(a, b *topology.Router) bool {
-	return slices.Equal(a.Routes, b.Routes) && slices.Equal(a.Floating, b.Floating) &&
+	return slices.EqualFunc(a.Routes, b.Routes, topology.Route.Equal) && slices.Equal(a.Floating, b.Floating) &&
 		slices.Equal(a.Translations, b.Translations) && slices.Equal(a.Hidden, b.Hidden)
 }
 
@@ -295,14 +295,16 @@ const (
 )
 
 // Behind the flood groups, counted from Env.FirstGroup: the multicast routers of each
-// network by its key, and the listeners of each multicast group by its slot.
+// network by its key, the listeners of each multicast group by its slot, and paths
+// of equal cost by their number.
 const (
 	groupRouters   = 1 << 15
 	groupListeners = 1 << 16
+	groupPaths     = 1 << 17
 )
 
 // LastGroup is the highest group of ours, counted from Env.FirstGroup.
-const LastGroup = groupListeners + 1<<16 - 1
+const LastGroup = groupPaths + topology.MaxPathSets - 1
 
 func (b *builder) group(n uint32) uint32 { return b.env.FirstGroup + n }
 

@@ -27,6 +27,7 @@ const (
 	guardTagged  = 500
 	guardDrop    = 400
 	guardPass    = 300
+	guardLocal   = 210
 	guardUnknown = 200
 	guardOther   = 100
 )

@@ -195,12 +195,29 @@ func TestLintsObject(t *testing.T) {
 			f := c.pick(t, TableRoute, RoleTrouble)
 			f.Actions = append(f.Actions[:1:1], Resubmit{TableNeighbor})
 		}},
+		{"what is for the router is served otherwise", "trouble", func(_ *testing.T, c *compilation) {
+			c.drop(func(f *Flow) bool { return f.Table == TableServices && f.Priority == serviceLocal })
+		}},
+		{"an unknown next header to anybody", "next-header", func(_ *testing.T, c *compilation) {
+			for i, f := range c.flows {
+				if toRouterItself(&f) {
+					c.flows[i].Match = without(f.Match, IPv6Dst)
+				}
+			}
+		}},
 		{"trouble without a name", "trouble", func(_ *testing.T, c *compilation) {
 			c.drop(func(f *Flow) bool { return f.Table == TableTrouble && f.Cookie.Role() == RoleDropTooBig })
 		}},
 		{"routed from anywhere", "reverse-path", func(t *testing.T, c *compilation) {
-			f := c.pick(t, TableRouteSource, RoleRoute)
+			f := c.pick(t, TableReversePath, RoleRoute)
 			f.Match = without(f.Match, Metadata)
+		}},
+		{"routed from another network", "reverse-path", func(t *testing.T, c *compilation) {
+			f := c.pick(t, TableReversePath, RoleRoute)
+			f.Match = without(f.Match, regVia).With(regVia, U32(99))
+		}},
+		{"routed without a look at the source", "reverse-path", func(t *testing.T, c *compilation) {
+			c.pick(t, TableRouteSource, RoleRoute).Actions = []Action{Resubmit{TableReversePath}}
 		}},
 		{"NORMAL", "outputs", func(t *testing.T, c *compilation) { c.pick(t, TableOutput, RoleOutput).Actions[0] = Output{0xfffffffa} }},
 		{"FLOOD", "outputs", func(t *testing.T, c *compilation) { c.pick(t, TableOutput, RoleOutput).Actions[0] = Output{0xfffffffb} }},

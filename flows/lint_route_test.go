@@ -14,6 +14,12 @@ import (
 // below one that takes out every packet with hop limit 1.
 func lintHopLimit(c *compilation) (faults []string) {
 	behind := []uint8{TableFloating, TableInward, TableOutward, TableNeighbor, TableLength, TableForward}
+	paths := map[Action]bool{}
+	for _, g := range c.groups {
+		if g.ID >= c.env.FirstGroup+groupPaths {
+			paths[ToGroup{g.ID}] = true
+		}
+	}
 	last := Match{}.With(EthType, U16(0x86dd)).With(IPTTL, U8(1))
 	taken := uint16(0)
 	for _, f := range c.flows {
@@ -27,7 +33,7 @@ func lintHopLimit(c *compilation) (faults []string) {
 		}
 		goes := 0
 		for _, a := range f.Actions {
-			if r, ok := a.(Resubmit); ok && slices.Contains(behind, r.Table) {
+			if r, ok := a.(Resubmit); ok && slices.Contains(behind, r.Table) || paths[a] {
 				goes++
 			}
 		}
@@ -47,9 +53,22 @@ func lintHopLimit(c *compilation) (faults []string) {
 // each trouble where the limit lets nothing pass.
 func lintTrouble(c *compilation) (faults []string) {
 	named := map[uint64]bool{}
+	ends, most := uint16(0), uint16(0)
+	for _, f := range c.flows {
+		if f.Table != TableServices {
+			continue
+		}
+		most = max(most, f.Priority)
+		if f.Match.Equal(Match{}.IPv6().With(regTrouble, U32(uint32(punt.Local)))) && slices.Equal(f.Actions, []Action{Resubmit{TableTrouble}}) {
+			ends = f.Priority
+		}
+	}
+	if ends == 0 || ends != most {
+		faults = append(faults, "what the guard table takes out for the router may be served otherwise")
+	}
 	for _, f := range c.flows {
 		for _, a := range f.Actions {
-			if s, ok := a.(SetField); ok && s.Field == regTrouble && !slices.Contains(f.Actions, Action(Resubmit{TableTrouble})) {
+			if s, ok := a.(SetField); ok && s.Field == regTrouble && !slices.Contains(f.Actions, Action(Resubmit{TableTrouble})) && !toRouterItself(&f) {
 				faults = append(faults, "finds trouble and goes on: "+f.String())
 			}
 		}
@@ -81,14 +100,21 @@ func lintTrouble(c *compilation) (faults []string) {
 // table once more, from there.
 func lintReversePath(c *compilation) (faults []string) {
 	for _, f := range c.flows {
-		if !slices.Contains(f.Actions, Action(Resubmit{TableRoute})) {
+		toRoute, toCheck := slices.Contains(f.Actions, Action(Resubmit{TableRoute})), slices.Contains(f.Actions, Action(Resubmit{TableReversePath}))
+		if !toRoute && !toCheck {
 			continue
 		}
 		if _, floats := f.Match.Get(regFloating); f.Table == TableInward && floats {
 			continue
 		}
 		on, ok := f.Match.Get(Metadata)
-		if _, router := f.Match.Get(regRouter); f.Table != TableRouteSource || !ok || !on.Exact() || !router {
+		via, compared := f.Match.Get(regVia)
+		_, router := f.Match.Get(regRouter)
+		loads := slices.ContainsFunc(f.Actions, func(a Action) bool { s, ok := a.(SetField); return ok && s.Field == regVia })
+		switch {
+		case toCheck && f.Table == TableRouteSource && router && loads:
+		case toRoute && f.Table == TableReversePath && router && ok && on.Exact() && compared && via.Exact() && on.Value.Uint(8) == via.Value.Uint(4):
+		default:
 			faults = append(faults, "goes round the check of the source's way: "+f.String())
 		}
 	}

@@ -279,7 +279,7 @@ func lintNextHeader(c *compilation) (faults []string) {
 		}
 		proto, ok := f.Match.Get(IPProto)
 		frag, isFrag := f.Match.Get(IPFrag)
-		if !(ok && slices.Contains(known, proto.Value[0])) && !(isFrag && frag.Value == U8(3)) && !isVRRP(f.Match) {
+		if !(ok && slices.Contains(known, proto.Value[0])) && !(isFrag && frag.Value == U8(3)) && !isVRRP(f.Match) && !toRouterItself(&f) {
 			faults = append(faults, "lets an unknown next header pass: "+f.String())
 		}
 	}
@@ -287,6 +287,14 @@ func lintNextHeader(c *compilation) (faults []string) {
 		faults = append(faults, "unknown next headers do not end by name")
 	}
 	return faults
+}
+
+// toRouterItself reports whether a flow of the guard table takes out what is for an
+// address and the MAC of a router, which the services table then ends.
+func toRouterItself(f *Flow) bool {
+	dst, to := f.Match.Get(IPv6Dst)
+	mac, by := f.Match.Get(EthDst)
+	return f.Table == TableGuard && to && dst.Exact() && by && mac.Exact() && slices.Contains(f.Actions, Action(Load(regTrouble, U32(uint32(punt.Local)))))
 }
 
 // lintVRRP: VRRP passes the services by ports with a pair alone (RFC 9568

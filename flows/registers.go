@@ -33,7 +33,7 @@ const (
 	regRule = Reg0 + punt.RegRule
 	// regRouter is the router of the sender's network, 0 for none.
 	regRouter = Reg11
-	// regVia is the key of the network that a router carries a packet to, and viaTooBig.
+	// regVia is the key of the network that a router carries a packet to, and viaTooBig; before, that which its source is reached by.
 	regVia = Reg12
 	// regTrouble is why a router could not carry a packet on.
 	regTrouble = Reg0 + punt.RegTrouble

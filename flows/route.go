@@ -7,7 +7,7 @@ import (
 	"damselfly/internal/topology"
 )
 
-// Priorities of the router's tables. A route's is routePrefix and four for each
+// Priorities of the router's tables. A route's is routePrefix and eight for each
 // bit of its length, so that the longest prefix wins, and of one length the
 // origin that counts more.
 const (
@@ -16,10 +16,12 @@ const (
 	routeEcho   = 2220
 	routeNever  = 2100
 	routePrefix = 1000
-	routeNone   = 500
-	routeOn     = 100
-	routeMiss   = 10
-	routeAsk    = 20
+	// sourcePrefix is routePrefix for checks of sources.
+	sourcePrefix = 500
+	routeNone    = 500
+	routeOn      = 100
+	routeMiss    = 10
+	routeAsk     = 20
 
 	neighborOwn  = 2000
 	neighborPair = 1000
@@ -48,13 +50,13 @@ func trouble(why punt.Trouble) []Action {
 
 // routeTo is the priority of a route.
 func routeTo(p netip.Prefix, origin topology.RouteOrigin) uint16 {
-	return routePrefix + 4*uint16(p.Bits()) + uint16(origin)
+	return routePrefix + 8*uint16(p.Bits()) + uint16(origin)
 }
 
-// sourceFrom is the priority of the check of a source: a route has two, that of
-// its network above that of all.
+// sourceFrom is the priority of the check of a source. A route by several networks
+// has, above the one of its first, one for each other.
 func sourceFrom(p netip.Prefix, origin topology.RouteOrigin) uint16 {
-	return routePrefix + 8*uint16(p.Bits()) + 2*uint16(origin)
+	return sourcePrefix + 10*uint16(p.Bits()) + 2*uint16(origin)
 }
 
 // through matches what a router carries, by its id.
@@ -73,6 +75,7 @@ func (b *builder) baseRouteFlows() {
 	b.add(t, routeNever+10, RoleDropScope, ip6.Src(netip.IPv6Unspecified()))
 	b.add(t, routeNever, RoleTrouble, ip6.SrcIn(linkLocal), trouble(punt.BeyondScope)...)
 	b.add(t, 0, RoleDropReversePath, nil)
+	b.add(TableReversePath, 0, RoleDropReversePath, nil)
 
 	b.add(TableRoute, routeNever, RoleTrouble, ip6.With(IPTTL, U8(1)), trouble(punt.HopLimit)...)
 	b.add(TableRoute, 0, RoleDropNoRoute, nil)
@@ -93,13 +96,15 @@ func (b *builder) baseRouteFlows() {
 // networkRouteFlows send what comes to the router's MAC to the router's tables,
 // and take from there what leaves on the network. A source is only let in from
 // where packets to it would leave (RFC 3704 section 2.2): the longest prefix
-// around it must be of this network.
+// around it must be of this network. Each route says of which it is, and one flow
+// of the network compares.
 func (b *builder) networkRouteFlows(n *topology.Network) {
 	id := n.RouterID()
 	if id == 0 {
 		return
 	}
 	b.add(TableDestination, destinationIs, RoleSwitch, special(n.Key, n.Router.MAC).IPv6(), append(noMAC(), Resubmit{TableRouteSource})...)
+	b.add(TableReversePath, routeOn, RoleRoute, Match{}.On(n.Key).through(id).With(regVia, U32(uint32(n.Key))), Resubmit{TableRoute})
 	for _, r := range n.Connected() {
 		b.routeFlows(id, &r)
 	}
@@ -107,11 +112,10 @@ func (b *builder) networkRouteFlows(n *topology.Network) {
 		to := Match{}.through(id).Dst(a.Addr())
 		// The router's address on another network than the asker's.
 		b.add(TableRoute, routeEcho, RoleEcho, echoRequest().through(id).Dst(a.Addr()), Resubmit{TableEcho})
-		for _, proto := range []uint8{protoTCP, protoUDP} {
-			b.add(TableRoute, routeAsked, RoleTrouble, to.With(IPProto, U8(proto)), trouble(punt.Local)...)
-		}
-		b.add(TableRoute, routeLocal, RoleDropLocal, to)
+		b.add(TableRoute, routeAsked, RoleDropLocal, to.With(IPProto, U8(protoICMPv6)))
+		b.add(TableRoute, routeLocal, RoleTrouble, to, trouble(punt.Local)...)
 	}
+	b.localFlows(n)
 	via := neighborAt(n.Key)
 	if n.MTU > 0 && n.Router.Narrow {
 		b.add(TableLength, routeOn, RoleRoute, via, LongerThan{uint16(min(n.MTU+ethernetLen, 0xffff)), regVia, viaTooBigBit}, Resubmit{TableForward})
@@ -119,6 +123,19 @@ func (b *builder) networkRouteFlows(n *topology.Network) {
 	b.add(TableForward, routeOn, RoleRoute, via, forward(n, TableIngress)...)
 	b.pairNeighborFlows(n)
 	b.foundNeighborFlows(n)
+}
+
+// localFlows hand over what is for the router itself and is no packet that a
+// network carries: its sender has to hear of a next header that is not known (RFC
+// 8200 section 4).
+func (b *builder) localFlows(n *topology.Network) {
+	for _, a := range n.Router.All() {
+		b.add(TableGuard, guardLocal, RoleGuard, Match{}.On(n.Key).IPv6().EthDst(n.Router.MAC).Dst(a),
+			Load(regTrouble, U32(uint32(punt.Local))), Resubmit{TableSource})
+	}
+	to := Match{}.On(n.Key).IPv6().Dst(n.Router.LinkLocal)
+	b.add(TableRouteSource, routeAsked, RoleDropLocal, to.With(IPProto, U8(protoICMPv6)))
+	b.add(TableRouteSource, routeLocal, RoleTrouble, to, trouble(punt.Local)...)
 }
 
 // forward sends a packet out on a network.
@@ -136,7 +153,10 @@ func (b *builder) routeFlows(router uint32, r *topology.Route) {
 	if r.Prefix.Bits() > 0 {
 		to, from = to.DstIn(r.Prefix), from.SrcIn(r.Prefix)
 	}
-	b.add(TableRouteSource, sourceFrom(r.Prefix, r.Origin), RoleDropReversePath, from)
+	source := sourceFrom(r.Prefix, r.Origin)
+	if r.Type != topology.Unicast {
+		b.add(TableRouteSource, source, RoleDropReversePath, from)
+	}
 	switch r.Type {
 	case topology.Blackhole:
 		b.add(TableRoute, priority, RoleDropBlackhole, to)
@@ -148,9 +168,11 @@ func (b *builder) routeFlows(router uint32, r *topology.Route) {
 		b.add(TableRoute, priority, RoleTrouble, to, trouble(punt.Prohibited)...)
 		return
 	}
-	b.add(TableRouteSource, sourceFrom(r.Prefix, r.Origin)+1, RoleRoute, from.On(r.Network.Key), Resubmit{TableRoute})
+	b.reverseFlows(from, source, r)
 	via := Load(regVia, U32(uint32(r.Network.Key)))
 	switch {
+	case len(r.Paths) > 0 && r.Port != 0:
+		b.add(TableRoute, priority, RoleRoute, to, ToGroup{b.pathsGroup(r)})
 	case r.Origin == topology.Connected:
 		b.add(TableRoute, priority, RoleRoute, to, via, Resubmit{TableNeighbor})
 	case r.Port == 0 && r.Asked:

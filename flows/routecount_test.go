@@ -61,7 +61,7 @@ func TestOneRouteAmong10000(t *testing.T) {
 			*r = topology.StaticRouteSpec{Destination: r.Destination, Type: topology.Blackhole}
 		}},
 		// One route less, one more.
-		{"another prefix", 6, func(r *topology.StaticRouteSpec) { r.Destination = netip.MustParsePrefix("2001:db9::/32") }},
+		{"another prefix", 4, func(r *topology.StaticRouteSpec) { r.Destination = netip.MustParsePrefix("2001:db9::/32") }},
 	} {
 		spec := wideSpec(2, 10000)
 		tt.change(&spec.Routers[0].Routes[5000])

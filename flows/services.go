@@ -9,6 +9,7 @@ import (
 // Priorities of the services table. A gate takes a message that is whole as far
 // as a flow can tell; the drop below it takes the others of its type.
 const (
+	serviceLocal  = 300
 	serviceEcho   = 210
 	serviceGate   = 200
 	serviceUplink = 110
@@ -34,6 +35,8 @@ func (b *builder) serviceFlows() {
 	}
 	// Who has no pair has no virtual router to speak for (RFC 9568 section 9).
 	b.add(t, serviceDrop, RoleDropNextHeader, vrrpAdvert())
+	// The guard table let it in for that alone.
+	b.add(t, serviceLocal, RoleTrouble, Match{}.IPv6().With(regTrouble, U32(uint32(punt.Local))), Resubmit{TableTrouble})
 	for _, et := range []uint16{ethTypeIPv6, ethTypeIPv4, ethTypeARP} {
 		b.add(t, serviceOther, RoleSwitch, Match{}.With(EthType, U16(et)), onward)
 	}

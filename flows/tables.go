@@ -51,6 +51,8 @@ const (
 	TableGroups = 33
 	// TableSources finds whether a listener wants a group from a source.
 	TableSources = 34
+	// TableTrouble hands over what the router cannot carry on.
+	TableTrouble = 39
 	// TableEgress sends what a filtered port sends to its rules.
 	TableEgress = 40
 	// TableEgressState finds the connection that it belongs to, and passes replies.
@@ -79,10 +81,10 @@ const (
 	TableInward = 52
 	// TableOutward turns the source into its floating address.
 	TableOutward = 53
-	// TableRouteSource lets in to the router what comes from where its source is.
+	// TableRouteSource finds the network that the source of what was sent to the router is reached by.
 	TableRouteSource = 58
-	// TableTrouble hands over what the router cannot carry on.
-	TableTrouble = 59
+	// TableReversePath lets in to the router what comes from there.
+	TableReversePath = 59
 	// TableRoute finds the next hop of what was sent to the router.
 	TableRoute = 60
 	// TableNeighbor finds who has an address on the network it is routed to.
@@ -132,9 +134,9 @@ var tableNames = map[uint8]string{
 	TableIngress: "ingress", TableIngressState: "ingress-state", TableIngressGroups: "ingress-groups", TableIngressRemote: "ingress-remote",
 	TableIngressRules: "ingress-rules", TableIngressVerdict: "ingress-verdict",
 	TableFloating: "floating", TableInward: "inward", TableOutward: "outward",
-	TableRouteSource: "route-source", TableTrouble: "trouble", TableRoute: "route", TableNeighbor: "neighbor", TableLength: "length", TableForward: "forward",
 	TableMLD: "mld", TableGroups: "groups", TableSources: "sources",
 	TableMetadata: "metadata", TableMetadataGate: "metadata-gate", TableMetadataReply: "metadata-reply", TableMetadataBack: "metadata-back",
+	TableRouteSource: "route-source", TableReversePath: "reverse-path", TableTrouble: "trouble", TableRoute: "route", TableNeighbor: "neighbor", TableLength: "length", TableForward: "forward",
 	TableOutput: "output", TableReturn: "return", TableDropped: "dropped", TableProbe: "probe",
 }
 

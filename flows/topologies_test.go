@@ -41,6 +41,8 @@ var named = map[string]func() *topology.Snapshot{
 	"multicast":    func() *topology.Snapshot { return buildMulticast() },
 	"floating":     func() *topology.Snapshot { return buildFloating() },
 	"metadata":     func() *topology.Snapshot { return buildMetadata() },
+	"paths":        func() *topology.Snapshot { return buildPaths() },
+	"vlans":        func() *topology.Snapshot { return buildVLANs() },
 	"open":         func() *topology.Snapshot { return build(openSpec(), nil) },
 }
 

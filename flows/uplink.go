@@ -34,6 +34,13 @@ func (b *builder) foundNeighborFlows(n *topology.Network) {
 			Load(regOut, U32(uint32(f.Port))), Resubmit{TableLength})
 	}
 	b.object = own
+	for _, p := range n.AskedPrefixes() {
+		m := via
+		if p.Bits() > 0 {
+			m = via.DstIn(p)
+		}
+		b.add(TableNeighbor, routeAsk, RoleTrouble, m, trouble(punt.Unresolved)...)
+	}
 	if n.Resolves() {
 		b.add(TableNeighbor, routeAsk, RoleTrouble, via, trouble(punt.Unresolved)...)
 	}

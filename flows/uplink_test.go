@@ -77,7 +77,7 @@ func TestFoundNeighbors(t *testing.T) {
 		"2001:db8:1::98": {punt.Unresolved, "2001:db8:1::98"},
 		"fd00:5e::99":    {0, "fd00:5e::99"},
 		"fd00:5e::98":    {punt.Unresolved, "fd00:5e::98"},
-		"fd00:b1::98":    {punt.Unreachable, "fd00:b1::98"},
+		"fd00:b1::98":    {punt.Unresolved, "fd00:b1::98"},
 		"2001:db8:7::1":  {0, "2001:db8:1::77"},
 		"2001:db8:8::1":  {punt.Unresolved, "fe80::88"},
 		"2001:db8:9::1":  {0, "fe80::1:2"},

@@ -53,6 +53,11 @@ func (v *Services) Dispatch(s *topology.Snapshot, now time.Time, f *pipeline.Fra
 		return v.log(s, f, &p)
 	}
 	if why := open(s, now, f, &p); why != 0 {
+		if punt.Class(f.Class) == punt.Error && f.Note != 0 {
+			if told := icmpv6.Unreadable(&p, r); told != 0 {
+				return told
+			}
+		}
 		return why
 	}
 	return v.dispatch(&p, r)

@@ -98,10 +98,18 @@ func (v *resolver) sent(r *pipeline.Replies) (out []string) {
 			continue
 		}
 		m := p.ICMPv6()
-		out = append(out, fmt.Sprintf("to %d: %s > %s, %s > %s, %d/%d, hop limit %d",
-			reply.Out, p.Ethernet.Source(), p.Ethernet.Destination(), p.IPv6.Source(), p.IPv6.Destination(), m.Type(), m.Code(), p.IPv6.HopLimit()))
+		out = append(out, fmt.Sprintf("to %s: %s > %s, %s > %s, %d/%d, hop limit %d",
+			toWhom(&reply), p.Ethernet.Source(), p.Ethernet.Destination(), p.IPv6.Source(), p.IPv6.Destination(), m.Type(), m.Code(), p.IPv6.HopLimit()))
 	}
 	return out
+}
+
+// toWhom is the port that a reply leaves by, or the network.
+func toWhom(r *pipeline.Reply) string {
+	if r.Out == 0 {
+		return fmt.Sprint("all on ", r.Network)
+	}
+	return fmt.Sprint(r.Out)
 }
 
 func echoTo(to string, hopLimit uint8) []byte {
@@ -109,8 +117,8 @@ func echoTo(to string, hopLimit uint8) []byte {
 		HopLimit: hopLimit, Type: wire.TypeEchoRequest, Body: []byte("id\x00\x07")}.Bytes()
 }
 
-// TestResolve: a packet for somebody behind the uplink is asked for there alone,
-// waits, and goes on with the answer; where there is none its sender is told.
+// TestResolve: a packet for somebody behind the uplink is asked for on its network
+// alone, waits, and goes on with the answer; where there is none its sender is told.
 func TestResolve(t *testing.T) {
 	t.Parallel()
 	v := newResolver(t, false)
@@ -121,7 +129,7 @@ func TestResolve(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", what, diff)
 		}
 	}
-	const question = "to 2: 02:00:00:00:0a:01 > 33:33:ff:00:00:99, 2001:db8:1::2 > ff02::1:ff00:99, 135/0, hop limit 255"
+	const question = "to all on 2: 02:00:00:00:0a:01 > 33:33:ff:00:00:99, 2001:db8:1::2 > ff02::1:ff00:99, 135/0, hop limit 255"
 	expect("unknown", v.punted(1, punt.Unknown, echoTo("2001:db8:1::99", 64)), "handed-over", "resolving", question)
 	expect("once more", v.punted(1, punt.Unknown, echoTo("2001:db8:1::99", 33)), "handed-over", "resolving")
 	answer := fixtures.ND(upstreamMAC, outerMAC, far, router, &ndp.NeighborAdvertisement{
@@ -131,7 +139,7 @@ func TestResolve(t *testing.T) {
 	expect("answered", v.punted(2, punt.NA, answer), "handed-over", "neighbor-heard", sent+"63", sent+"32")
 	expect("known", v.punted(1, punt.Unknown, echoTo("2001:db8:1::99", 64)), "handed-over", "forwarded", sent+"63")
 
-	const nobody = "to 2: 02:00:00:00:0a:01 > 33:33:ff:00:de:ad, 2001:db8:1::2 > ff02::1:ff00:dead, 135/0, hop limit 255"
+	const nobody = "to all on 2: 02:00:00:00:0a:01 > 33:33:ff:00:de:ad, 2001:db8:1::2 > ff02::1:ff00:dead, 135/0, hop limit 255"
 	expect("nobody", v.punted(1, punt.Unknown, echoTo("2001:db8:1::dead", 64)), "handed-over", "resolving", nobody)
 	expect("second question", v.pass(time.Second), nobody)
 	expect("third question", v.pass(time.Second), nobody)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -25,7 +26,7 @@ const farKey = blueKey + 1
 func routedWorld(t testing.TB) world {
 	return newWorld(t, func(in *topology.Input) {
 		s := in.Spec
-		s.Networks = append(s.Networks, topology.NetworkSpec{Name: "far", MTU: 1280, Subnets: []topology.SubnetSpec{{Prefix: netip.MustParsePrefix("fd00:fa::/64")}}})
+		s.Networks = append(s.Networks, topology.NetworkSpec{Name: "far", MTU: 1280, Subnets: []topology.SubnetSpec{{Prefix: netip.MustParsePrefix("fd00:fa::/64"), Mode: topology.DHCPv6Stateful}}})
 		s.Routers[0].Networks = append(s.Routers[0].Networks, topology.PresenceSpec{Network: "far"})
 		s.Routers[0].Routes = []topology.StaticRouteSpec{
 			{Destination: netip.MustParsePrefix("2001:db8:b::/48"), Type: topology.Blackhole},
@@ -79,6 +80,12 @@ func TestUnroutable(t *testing.T) {
 	long := bytes.Repeat([]byte("y"), 1400)
 	syn := segment(t, a.MAC, gate.MAC, a.Global, gate.Global, 64, layers.TCP{SrcPort: 40000, DstPort: 80, SYN: true, Seq: 7, Window: 1000}, "")
 	far := netip.MustParseAddr("fd00:fa::1")
+	// with is a packet with a next header, extension headers as they are, and 24
+	// octets behind them that read as UDP, or as an error of ICMPv6.
+	with := func(next uint8, dst netip.Addr, headers []byte) []byte {
+		payload := slices.Concat(headers, []byte{1, 0, 0, 9, 0, 24, 0, 0}, make([]byte, 16))
+		return built(t, ethernetOf(a.MAC, gate.MAC), ip6Of(a.Global, dst, layers.IPProtocol(next), 64), gopacket.Payload(payload))
+	}
 	tests := []struct {
 		name string
 		in   []byte
@@ -107,6 +114,24 @@ func TestUnroutable(t *testing.T) {
 		{"TCP to the router", syn, reason.NobodyListens, func([]byte) []byte {
 			return segment(t, gate.MAC, a.MAC, gate.Global, a.Global, 64, layers.TCP{SrcPort: 80, DstPort: 40000, RST: true, ACK: true, Ack: 8}, "")
 		}},
+		{"SCTP to the router", with(132, gate.Global, nil), reason.ParameterProblem, func(in []byte) []byte { return tell(in, 4, 1, 6) }},
+		{"an unknown next header to the router on another network", with(253, far, nil), reason.ParameterProblem, func(in []byte) []byte {
+			return about(t, in, 4, 1, 6, gate.MAC, a.MAC, far, a.Global)
+		}},
+		{"an unknown next header to the router's link-local", with(253, gate.LinkLocal, nil), reason.ParameterProblem, func(in []byte) []byte {
+			return about(t, in, 4, 1, 6, gate.MAC, a.MAC, gate.LinkLocal, a.Global)
+		}},
+		{"UDP to the router's link-local", with(17, gate.LinkLocal, nil), reason.NobodyListens, func(in []byte) []byte {
+			return about(t, in, 1, 4, 0, gate.MAC, a.MAC, gate.LinkLocal, a.Global)
+		}},
+		{"an unknown next header behind options", with(60, gate.Global, []byte{253, 0, 1, 4, 0, 0, 0, 0}), reason.ParameterProblem, func(in []byte) []byte { return tell(in, 4, 1, 40) }},
+		{"an option that must be known", with(0, gate.Global, []byte{17, 0, 1, 0, 0x85, 2, 0, 0}), reason.ParameterProblem, func(in []byte) []byte { return tell(in, 4, 2, 44) }},
+		{"an option that has it discarded", with(60, gate.Global, []byte{17, 0, 0x45, 4, 0, 0, 0, 0}), reason.OptionDiscards, nil},
+		{"segments left", with(43, gate.Global, []byte{17, 0, 4, 1, 0, 0, 0, 0}), reason.ParameterProblem, func(in []byte) []byte { return tell(in, 4, 0, 42) }},
+		{"hop-by-hop options twice", with(0, gate.Global, []byte{0, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4, 0, 0, 0, 0}), reason.ParameterProblem, func(in []byte) []byte { return tell(in, 4, 1, 40) }},
+		{"nothing behind the header", with(59, gate.Global, nil), reason.OfFault(wire.FaultNoUpperLayer), nil},
+		{"an unknown next header to a guest", with(253, farAddress, nil), reason.OfFault(wire.FaultUnknownNextHeader), nil},
+		{"an error about an error", with(60, gate.Global, []byte{58, 0, 0x85, 4, 0, 0, 0, 0}), reason.NoErrorDue, nil},
 		{"an error with no hop left", echo.With(func(m *fixtures.Message) { m.Type = 1 }).Bytes(), reason.NoErrorDue, nil},
 		{"in another's name", udpFrame(t, a.MAC, gate.MAC, w.Neighbor.Global, netip.MustParseAddr("2001:db8:ffff::1"), nil), reason.ForgedSource, nil},
 		{"a blackhole", udp("2001:db8:b::1", 64, nil), reason.NotOurs, nil},

@@ -39,6 +39,11 @@ func Echo(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	if to := p.Ethernet.Destination(); to != router.MAC && !to.IsMulticast() {
 		return reason.Misdirected
 	}
+	if p.Extensions > 0 && p.Router != nil {
+		if why, done := problem(p, r); done {
+			return why
+		}
+	}
 	h := wire.Headers{
 		SourceMAC:      router.MAC,
 		DestinationMAC: p.Ethernet.Source(),

@@ -109,7 +109,7 @@ func mapping(p *packet.Packet, to *topology.Way) (m mistake, unmapped bool) {
 
 // tell sends an error, if any may be sent.
 func tell(p *packet.Packet, m mistake, r *pipeline.Replies) pipeline.Reason {
-	if !MayError(p, m.typ, m.code) {
+	if m.why != reason.NobodyListens && !MayError(p, m.typ, m.code) {
 		return reason.NoErrorDue
 	}
 	router := p.Network.Router
@@ -122,6 +122,12 @@ func tell(p *packet.Packet, m mistake, r *pipeline.Replies) pipeline.Reason {
 	}
 	if m.why == reason.NobodyListens {
 		h.Source = p.IPv6.Destination()
+		if why, done := problem(p, r); done {
+			return why
+		}
+		if !MayError(p, m.typ, m.code) {
+			return reason.NoErrorDue
+		}
 		switch p.Protocol {
 		case wire.ProtocolTCP:
 			if why := answer(p, &h, r); why != reason.Rejected {
@@ -142,6 +148,8 @@ func tell(p *packet.Packet, m mistake, r *pipeline.Replies) pipeline.Reason {
 // what is too big.
 func judge(p *packet.Packet, to *topology.Way) (t punt.Trouble, mtu int, ok bool) {
 	switch {
+	case p.IPv6.Destination() == p.Network.Router.LinkLocal:
+		return punt.Local, 0, true
 	case to.Silent:
 		return 0, 0, false
 	case p.IPv6.Source().IsLinkLocalUnicast():

@@ -27,6 +27,8 @@ var clauses = [firstFault]string{
 	OwnAddress:            "RFC 4862 section 5.4.4",
 	NoErrorDue:            "RFC 4443 section 2.4",
 	TimeExceeded:          "RFC 4443 section 3.3",
+	ParameterProblem:      "RFC 4443 section 3.4",
+	OptionDiscards:        "RFC 8200 section 4.2",
 	NoRoute:               "RFC 4443 section 3.1",
 	AddressUnreachable:    "RFC 4443 section 3.1",
 	RouteProhibits:        "RFC 4443 section 3.1",

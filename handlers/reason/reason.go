@@ -94,6 +94,10 @@ const (
 	NoMapping
 	// NobodyListens: for the router itself, where nobody takes it, and the sender was told.
 	NobodyListens
+	// ParameterProblem: for the router itself, which cannot process a header of it, and the sender was told.
+	ParameterProblem
+	// OptionDiscards: for the router itself, with an option that has it discarded where it is not known.
+	OptionDiscards
 	// Logged: a copy of what a logging rule decided; the packet itself went on or ended in the switch.
 	Logged
 	// StillThere: a guest answered that it still holds a learned address (RFC 6620 section 3.2.3).
@@ -210,6 +214,8 @@ var entries = [firstFault]entry{
 	PacketTooBig:       {"packet-too-big", "longer than the `mtu` of the network it is routed to; the sender learns it by that"},
 	NoMapping:          {"no-mapping", "an address in it lies in a prefix that is translated and has itself no mapping: an interface identifier of zeroes, which is no host's"},
 	NobodyListens:      {"nobody-listens", "for the router itself, on a port that nobody listens on"},
+	ParameterProblem:   {"parameter-problem", "for the router itself, with a next header, option or header field that it cannot process"},
+	OptionDiscards:     {"option-discards", "for the router itself, with an option that has it discarded where it is not known, with headers that are cut, or a fragment"},
 	Logged:             {"logged", "a copy of a packet that a logging rule of a security group decided; see the log"},
 	StillThere:         {"still-there", "a guest that was asked still uses an address learned from it"},
 	TooManyAddresses:   {"too-many-addresses", "the port holds as many learned addresses as `limits` allow under `addresses`; one that it uses no more is found out and given up"},
@@ -273,7 +279,7 @@ func Explain(r pipeline.Reason) string {
 
 // Replies reports whether frames that end so had something sent because of them.
 func Replies(r pipeline.Reason) bool {
-	return r == Answered || r == Forwarded || r == Translated || r == Defended || r == Relayed || r >= Rejected && r <= NobodyListens && r != NoErrorDue
+	return r == Answered || r == Forwarded || r == Translated || r == Defended || r == Relayed || r >= Rejected && r <= ParameterProblem && r != NoErrorDue
 }
 
 // Drops reports whether frames that end so were ended here, with nothing sent and

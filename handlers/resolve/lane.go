@@ -60,7 +60,7 @@ func (l *Lane) handedOver(p *packet.Packet) (why pipeline.Reason, done bool) {
 
 // concerns reports whether somebody unknown may be where a message came from.
 func (l *Lane) concerns(p *packet.Packet) bool {
-	return l != nil && p.Port.Unknown && p.Network.RouterID() != 0
+	return l != nil && !p.Port.Secured && p.Network.RouterID() != 0
 }
 
 // Packet takes a packet whose next hop has to be asked for. It waits, or goes on
@@ -73,7 +73,7 @@ func (l *Lane) Packet(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 		return why
 	}
 	to := p.Router.To(p.IPv6.Destination())
-	if to.Network == nil || !to.Network.Resolves() {
+	if to.Network == nil || !to.Network.Asks(to.NextHop) {
 		return reason.NotOurs
 	}
 	if owner, known := to.Network.Owner(to.NextHop); known {

@@ -23,8 +23,12 @@ func Send(s *topology.Snapshot, e *neighbor.Event, r *pipeline.Replies) {
 	}
 	switch e.Kind {
 	case neighbor.Ask:
+		if n.CanLearn(e.Addr) { // any guest may have it
+			solicitAll(n, e.Addr, r)
+			return
+		}
 		for _, p := range n.Ports {
-			if p.Unknown && p.OFPort != 0 {
+			if !p.Secured && p.OFPort != 0 {
 				group := wire.SolicitedNode(e.Addr)
 				solicit(n, p, e.Addr, group, wire.MulticastMAC(group), r)
 			}
@@ -49,6 +53,13 @@ func Send(s *topology.Snapshot, e *neighbor.Event, r *pipeline.Replies) {
 			}
 		}
 	}
+}
+
+// solicitAll asks everybody on a network for an address.
+func solicitAll(n *topology.Network, target netip.Addr, r *pipeline.Replies) {
+	group := wire.SolicitedNode(target)
+	h := wire.Headers{SourceMAC: n.Router.MAC, DestinationMAC: wire.MulticastMAC(group), Source: sourceFor(n.Router, target), Destination: group, HopLimit: wire.MaxHopLimit}
+	wire.PutNeighborSolicit(r.Into(n.Key, wire.NeighborSolicitFrameLen), &h, target)
 }
 
 // solicit asks for an address in the name of the network's router (RFC 4861

@@ -11,6 +11,7 @@ import (
 	"damselfly/handlers/resolve"
 	"damselfly/internal/neighbor"
 	"damselfly/internal/topology"
+	"damselfly/internal/wire"
 	"damselfly/pipeline"
 )
 
@@ -47,6 +48,7 @@ func (l *neighbors) begin(snap *topology.Snapshot, uptime time.Duration) {
 		return
 	}
 	l.snap = snap
+	l.table.Settle(l.settled)
 	l.table.Revise(l.keep)
 	var listening []string
 	for _, n := range snap.Networks {
@@ -58,18 +60,32 @@ func (l *neighbors) begin(snap *topology.Snapshot, uptime time.Duration) {
 	l.pin()
 }
 
+// settled is where an address is that was asked for and whose holder the topology
+// knows by now: a guest that answered was learned to hold it.
+func (l *neighbors) settled(p neighbor.Place) (port string, mac wire.MAC, ok bool) {
+	n := l.snap.NetworkNamed(p.Network)
+	if n == nil {
+		return "", mac, false
+	}
+	owner, known := n.Owner(p.Addr)
+	if !known || owner.Port == nil || owner.Port.OFPort == 0 {
+		return "", mac, false
+	}
+	return owner.Port.Name, owner.MAC, true
+}
+
 // keep reports whether a neighbour may stay: somebody may still be where it is,
 // and nobody is known to have its address.
 func (l *neighbors) keep(n neighbor.Neighbor) bool {
 	on := l.snap.NetworkNamed(n.Network)
-	if on == nil || !on.Resolves() {
+	if on == nil || !on.Asks(n.Addr) {
 		return false
 	}
 	if _, known := on.Owner(n.Addr); known {
 		return false
 	}
 	p := l.snap.PortNamed(n.Port)
-	return n.MAC.IsZero() || p != nil && p.Unknown && p.OFPort != 0 && p.Network.Key == on.Key
+	return n.MAC.IsZero() || p != nil && !p.Secured && p.OFPort != 0 && p.Network.Key == on.Key
 }
 
 // pin has the next hops of routes found and watched.

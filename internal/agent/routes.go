@@ -7,12 +7,13 @@ import (
 	"damselfly/internal/topology"
 )
 
-// RouteStatus is one route that GET /routes lists.
+// RouteStatus is one route that GET /routes lists; of one with several next hops
+// each is a route.
 type RouteStatus struct {
 	Router string       `json:"router"`
 	Prefix netip.Prefix `json:"prefix"`
 	// Type is unicast, blackhole, reject or prohibit; Origin is connected,
-	// delegated or static.
+	// delegated, static or learned.
 	Type   string `json:"type"`
 	Origin string `json:"origin"`
 	// Network is where packets leave, "" where they end.
@@ -36,14 +37,16 @@ func routesOf(s *topology.Snapshot) []RouteStatus {
 	list := []RouteStatus{}
 	for _, r := range s.Routers {
 		for _, route := range r.Table() {
-			status := RouteStatus{
-				Router: r.Name, Prefix: route.Prefix, Type: route.Type.String(), Origin: route.Origin.String(),
-				Network: route.Network.Name, NextHop: route.NextHop,
+			for _, hop := range route.Hops() {
+				status := RouteStatus{
+					Router: r.Name, Prefix: route.Prefix, Type: route.Type.String(), Origin: route.Origin.String(),
+					Network: hop.Network.Name, NextHop: hop.NextHop,
+				}
+				if p := s.Port(hop.Port); p != nil {
+					status.Port = p.Name
+				}
+				list = append(list, status)
 			}
-			if p := s.Port(route.Port); p != nil {
-				status.Port = p.Name
-			}
-			list = append(list, status)
 		}
 	}
 	return list

@@ -80,7 +80,7 @@ func TestReference(t *testing.T) {
 						Exclude: &topology.ExcludeSpec{Length: 64}, Preferred: ptr(4 * time.Hour), Valid: ptr(24 * time.Hour)}},
 					Metadata: &topology.MetadataSpec{},
 				},
-				{Name: "ext", Metadata: &topology.MetadataSpec{Upstream: "https://nova.example.test:8775", Secret: "meiquoh2Ohs6ne", Timeout: ptr(30 * time.Second)}, Uplink: &topology.UplinkSpec{Interface: "eth1", AcceptRA: true}, Subnets: []topology.SubnetSpec{{Prefix: netip.MustParsePrefix("2001:db8:1::/64"), Mode: topology.DHCPv6Stateful,
+				{Name: "ext", Metadata: &topology.MetadataSpec{Upstream: "https://nova.example.test:8775", Secret: "meiquoh2Ohs6ne", Timeout: ptr(30 * time.Second)}, Uplink: &topology.UplinkSpec{Interface: "eth1", VLAN: 100, AcceptRA: true}, Subnets: []topology.SubnetSpec{{Prefix: netip.MustParsePrefix("2001:db8:1::/64"), Mode: topology.DHCPv6Stateful,
 					RelayTo: netip.MustParseAddr("2001:db8::547")}}},
 			},
 			Routers: []topology.RouterSpec{{Name: "r1", Networks: []topology.PresenceSpec{
@@ -88,6 +88,7 @@ func TestReference(t *testing.T) {
 				{Network: "ext", LinkLocal: netip.MustParseAddr("fe80::a"), MAC: wire.MAC{2, 0, 0, 0, 0xa, 1}, Addresses: []netip.Prefix{netip.MustParsePrefix("2001:db8:1::2/64")}},
 			}, Routes: []topology.StaticRouteSpec{
 				{Destination: netip.MustParsePrefix("::/0"), NextHops: []netip.Addr{netip.MustParseAddr("fe80::99")}, Network: "ext"},
+				{Destination: netip.MustParsePrefix("2001:db8:9::/48"), NextHops: []netip.Addr{netip.MustParseAddr("fd00:b1::12"), netip.MustParseAddr("fd00:b1::13")}},
 				{Destination: netip.MustParsePrefix("2001:db8:dead::/48"), Type: topology.Blackhole},
 			}}},
 			Ports: []topology.PortSpec{{Name: "vm1", Network: "blue", MAC: wire.MAC{2, 0, 0, 0, 0, 0x11}, Addresses: []netip.Addr{netip.MustParseAddr("fd00:b1::11"), netip.MustParseAddr("192.0.2.11")},

@@ -27,7 +27,7 @@ func network(n *topology.NetworkSpec) reader {
 
 func uplink(u *topology.UplinkSpec) reader {
 	return func(v value) {
-		v.fields(keys{"interface": text(&u.Interface), "accept_ra": boolean(&u.AcceptRA)}.without("vlan"))
+		v.fields(keys{"interface": text(&u.Interface), "vlan": integer(&u.VLAN, 1, topology.MaxVLAN), "accept_ra": boolean(&u.AcceptRA)})
 	}
 }
 

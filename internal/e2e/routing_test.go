@@ -73,6 +73,7 @@ func TestRouting(t *testing.T) {
 		t.Run("between networks", r.between)
 		t.Run("status routes", r.status)
 		t.Run("traceroute names the hops", r.hops)
+		t.Run("an address that nobody is known to have", r.asked)
 		t.Run("errors", r.errors)
 		t.Run("the router's own addresses", r.own)
 		t.Run("the path MTU is found", r.pathMTU)
@@ -188,6 +189,18 @@ func (r *town) own(t *testing.T) {
 		if _, err := exchange(conn, "x", patience); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("UDP to %s: %v", to, err)
 		}
+	}
+}
+
+// asked: a guest that never said that it has an address is found when another
+// network sends to it, and what was sent arrives.
+func (r *town) asked(t *testing.T) {
+	lines(t, r.vm[3], "ip addr add fd00:71::a5ce/64 dev eth0 nodad")
+	if out, err := r.vm[1].Run("ping", "-6", "-c", "1", "-W", "5", "fd00:71::a5ce"); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, _ := r.vm[1].Run("ping", "-6", "-n", "-c", "1", "-W", "5", "fd00:71::a5cf"); !strings.Contains(out, "From fd00:b1::1 icmp_seq=1 Destination unreachable: Address unreachable") {
+		t.Errorf("nobody:\n%s", out)
 	}
 }
 

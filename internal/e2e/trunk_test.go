@@ -50,39 +50,45 @@ func newTrunk(t *testing.T, ndExt bool) *trunk {
 	t.Helper()
 	s := newStage(t, ndExt, trunked)
 	p := &trunk{Stage: s, daemon: serve(t, s)}
+	switchBehind(t, s, "trunk1")
+	p.vm2, p.red = addGuest(t, s, quick("vm2", mac2)), addGuest(t, s, quick("red1", mac2))
+	p.trunk1 = inVLAN(t, s, "inside", 0, mac1)
+	p.sub1, p.sub2, p.sub3 = inVLAN(t, s, "sub1", 100, macSub1), inVLAN(t, s, "sub2", 4094, macSub2), inVLAN(t, s, "sub3", 300, mac1)
+	return p
+}
+
+// switchBehind puts the inner bridge behind a port of the bridge.
+func switchBehind(t *testing.T, s *stage.Stage, port string) {
+	t.Helper()
 	if err := s.AddBridge(inner, "fail_mode=standalone"); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range []string{
-		"ip link add trunk1 type veth peer name trunkend",
-		"sysctl -qw net.ipv6.conf.trunk1.disable_ipv6=1 net.ipv6.conf.trunkend.disable_ipv6=1",
-		"ethtool -K trunk1 tx off txvlan off rxvlan off", "ethtool -K trunkend tx off txvlan off rxvlan off",
-		"ip link set trunk1 up", "ip link set trunkend up",
+		"ip link add " + port + " type veth peer name trunkend",
+		"sysctl -qw net.ipv6.conf." + port + ".disable_ipv6=1 net.ipv6.conf.trunkend.disable_ipv6=1",
+		"ethtool -K " + port + " tx off txvlan off rxvlan off", "ethtool -K trunkend tx off txvlan off rxvlan off",
+		"ip link set " + port + " up", "ip link set trunkend up",
 		"ovs-vsctl --db=" + s.OVSDB + " add-port " + inner + " trunkend",
-		"ovs-vsctl --db=" + s.OVSDB + " add-port " + stage.Bridge + " trunk1",
+		"ovs-vsctl --db=" + s.OVSDB + " add-port " + stage.Bridge + " " + port,
 	} {
 		words := strings.Fields(line)
 		if out, err := s.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", line, err, out)
 		}
 	}
-	p.vm2, p.red = addGuest(t, s, quick("vm2", mac2)), addGuest(t, s, quick("red1", mac2))
-	p.trunk1 = p.inVLAN(t, "inside", 0, mac1)
-	p.sub1, p.sub2, p.sub3 = p.inVLAN(t, "sub1", 100, macSub1), p.inVLAN(t, "sub2", 4094, macSub2), p.inVLAN(t, "sub3", 300, mac1)
-	return p
 }
 
 // inVLAN adds a guest to the inner bridge, with VLAN 0 one that gets all.
-func (p *trunk) inVLAN(t *testing.T, name string, vlan int, mac string) *lab.Guest {
+func inVLAN(t *testing.T, s *stage.Stage, name string, vlan int, mac string) *lab.Guest {
 	t.Helper()
 	o := quick(name, mac)
 	o.Bridge, o.Down, o.Sysctls = inner, true, map[string]string{"net.ipv6.conf.eth0.router_solicitation_delay": "0"}
-	g, err := p.AddGuest(o)
+	g, err := s.AddGuest(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if vlan != 0 {
-		if _, err := p.Vsctl("set", "Port", name, fmt.Sprintf("tag=%d", vlan)); err != nil {
+		if _, err := s.Vsctl("set", "Port", name, fmt.Sprintf("tag=%d", vlan)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -60,29 +60,25 @@ func newUplinkPlay(t *testing.T, ndExt bool) *uplinkPlay {
 	p.vm1 = addGuest(t, p.s, lab.GuestOptions{Name: "vm1", MAC: "02:00:00:00:00:11"})
 	p.vm2 = addGuest(t, p.s, lab.GuestOptions{Name: "vm2", MAC: "02:00:00:00:00:12"})
 	p.atGuest, p.atUpstream = captureAll(t, p.vm2), captureAll(t, p.up)
-	run := func(g *lab.Guest, line string) {
-		t.Helper()
-		words := strings.Fields(line)
-		if _, err := g.Run(words[0], words[1:]...); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := p.up.Sysctl("net.ipv6.conf.all.forwarding", "1"); err != nil {
-		t.Fatal(err)
-	}
-	run(p.up, "ip link add down0 type veth peer name far0 netns "+p.far.Namespace)
-	run(p.up, "ip addr add 2001:db8:99::1/64 dev down0 nodad")
-	run(p.up, "ip link set down0 up")
-	run(p.far, "ip addr add "+farHost+"/64 dev far0 nodad")
-	run(p.far, "ip link set far0 up")
-	run(p.far, "ip -6 route add default via 2001:db8:99::1")
-	run(p.up, "ip -6 route add fd00:b1::/64 via fe80::a dev eth0")
+	putBehind(t, p.up, p.far)
+	lines(t, p.up, "ip -6 route add fd00:b1::/64 via fe80::a dev eth0")
 	booted(t, netip.MustParsePrefix("fd00:b1::/64"), p.vm1)
 	booted(t, netip.MustParsePrefix("2001:db8:1::/64"), p.vm2)
 	p.linkLocal = netip.MustParseAddr("fe80::ff:fe00:b01")
-	p.startRadvd(t)
+	p.radvd = startRadvd(t, p.up)
 	lab.WaitFor(t, patience, "the router is learned", func() error { return p.neighbor(p.linkLocal.String(), "reachable") })
 	return p
+}
+
+// putBehind makes a guest a router and puts the far host behind it.
+func putBehind(t *testing.T, up, far *lab.Guest) {
+	t.Helper()
+	if err := up.Sysctl("net.ipv6.conf.all.forwarding", "1"); err != nil {
+		t.Fatal(err)
+	}
+	lines(t, up, "ip link add down0 type veth peer name far0 netns "+far.Namespace,
+		"ip addr add 2001:db8:99::1/64 dev down0 nodad", "ip link set down0 up")
+	lines(t, far, "ip addr add "+farHost+"/64 dev far0 nodad", "ip link set far0 up", "ip -6 route add default via 2001:db8:99::1")
 }
 
 // captureAll captures the Router Advertisements that reach a guest.
@@ -99,26 +95,28 @@ func captureAll(t *testing.T, g *lab.Guest) *lab.Capture {
 	return c
 }
 
-func (p *uplinkPlay) startRadvd(t *testing.T) {
+// startRadvd has a guest advertise itself as a router; stop ends that without a word.
+func startRadvd(t *testing.T, up *lab.Guest) (stop func()) {
 	t.Helper()
 	conf := filepath.Join(t.TempDir(), "radvd.conf")
 	text := "interface eth0 { AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; AdvDefaultLifetime 60; };\n"
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := p.up.Command("radvd", "-n", "-m", "stderr", "-u", "root", "-C", conf, "-p", conf+".pid")
+	cmd := up.Command("radvd", "-n", "-m", "stderr", "-u", "root", "-C", conf, "-p", conf+".pid")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	ended := false
-	p.radvd = func() {
+	stop = func() {
 		if !ended {
 			ended = true
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()
 		}
 	}
-	t.Cleanup(p.radvd)
+	t.Cleanup(stop)
+	return stop
 }
 
 // neighbor is nil if a neighbour is in a state.

@@ -130,6 +130,20 @@ func (t *Table) drop(e *entry) {
 	t.cancel(e)
 }
 
+// Settle ends the search for neighbours whose place is known from elsewhere by now:
+// what waits is to be sent there.
+func (t *Table) Settle(place func(Place) (port string, mac wire.MAC, known bool)) {
+	for p, e := range t.entries {
+		if !e.mac.IsZero() {
+			continue
+		}
+		if port, mac, known := place(p); known {
+			t.events = append(t.events, Event{Kind: Resolved, Place: p, Port: port, MAC: mac, Packets: t.unqueue(e)})
+			t.drop(e)
+		}
+	}
+}
+
 // Revise forgets every neighbour that keep refuses: the topology has changed.
 // What waits for it is dropped.
 func (t *Table) Revise(keep func(Neighbor) bool) {

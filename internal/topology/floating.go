@@ -160,7 +160,7 @@ func (r *Router) routedFloating() (list []Route) {
 		if f.Translates() {
 			continue
 		}
-		route := Route{Prefix: f.Outer, Origin: FloatingRoute, Network: f.Network}
+		route := Route{Prefix: f.Outer, Origin: FloatingRoute, Hop: Hop{Network: f.Network}}
 		if f.Inner.IsValid() {
 			route.NextHop = f.Inner.Addr()
 		}

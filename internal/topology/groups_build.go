@@ -105,15 +105,18 @@ func (f *Filter) equal(o *Filter) bool {
 // idsOf gives each name a number from 1 to 2^31-1 that is made of the name
 // alone, so that it is the same after every restart. Of names whose numbers
 // collide the later in the alphabet gives way.
-func idsOf(names []string) map[string]uint32 {
+func idsOf(names []string) map[string]uint32 { return numbersOf(names, 1<<31-1) }
+
+// numbersOf is idsOf with another highest number, one less than a power of two.
+func numbersOf(names []string, most uint32) map[string]uint32 {
 	sorted := slices.Clone(names)
 	slices.Sort(sorted)
 	ids, used := make(map[string]uint32, len(names)), make(map[uint32]bool, len(names))
 	for _, name := range slices.Compact(sorted) {
 		h := sha256.Sum256([]byte("damselfly " + name))
-		id := binary.BigEndian.Uint32(h[:]) >> 1
+		id := binary.BigEndian.Uint32(h[:]) >> 1 & most
 		for id == 0 || used[id] {
-			id = (id + 1) & (1<<31 - 1)
+			id = (id + 1) & most
 		}
 		ids[name], used[id] = id, true
 	}

@@ -80,6 +80,19 @@ type Route struct {
 	Prefix netip.Prefix
 	Type   RouteType
 	Origin RouteOrigin
+	// Hop is where packets go; of several paths the first that is there, else the
+	// first.
+	Hop
+	// Paths are the next hops of a route with several of equal cost, sorted; nil
+	// for one. Each connection keeps to one of those that are there.
+	Paths []Hop
+	// PathsID is the number of these paths in flows, 0 to MaxPathSets-1; other
+	// routes by the same paths have it too.
+	PathsID uint32
+}
+
+// Hop is the next hop of a route.
+type Hop struct {
 	// Network is where packets leave; zero where they end.
 	Network NetworkRef
 	// NextHop is the neighbour that they go to, invalid where that is their
@@ -87,6 +100,8 @@ type Route struct {
 	NextHop netip.Addr
 	Port    uint16
 	MAC     wire.MAC
+	// OFPort is the number of the port in the switch, 0 if Port is.
+	OFPort uint32
 	// Asked says that Damselfly finds out who has the next hop's address.
 	Asked bool
 }
@@ -125,7 +140,7 @@ func (n *Network) Connected() (list []Route) {
 	for _, a := range n.Router.Addresses {
 		if p := a.Masked(); !seen[p] {
 			seen[p] = true
-			list = append(list, Route{Prefix: p, Network: ref})
+			list = append(list, Route{Prefix: p, Hop: Hop{Network: ref}})
 		}
 	}
 	return list
@@ -206,12 +221,18 @@ func (r *Router) way(a netip.Addr) Way {
 	case ProhibitRoute:
 		return Way{Trouble: punt.Prohibited}
 	}
-	n := r.Networks[slices.IndexFunc(r.Networks, func(n *Network) bool { return n.Key == best.Network.Key })]
+	n := r.on(best.Network)
 	w := Way{MTU: n.MTU, Network: n, NextHop: best.NextHop}
 	if best.Origin == Connected || !best.NextHop.IsValid() {
 		w.NextHop = a
 	}
 	port, mac := best.Port, best.MAC
+	for _, path := range best.There() {
+		// By which it goes the switch decides: what fits the narrowest fits all.
+		if mtu := r.on(path.Network).MTU; mtu > 0 && (w.MTU == 0 || mtu < w.MTU) {
+			w.MTU = mtu
+		}
+	}
 	if best.Origin == Connected {
 		port, mac = n.neighbor(a)
 	}
@@ -220,7 +241,8 @@ func (r *Router) way(a netip.Addr) Way {
 		return w
 	}
 	w.Trouble = punt.Unreachable
-	if n.Resolves() {
+	// Who is known to have it and is not on the switch need not be asked for.
+	if _, known := n.Owner(w.NextHop); !known && n.Asks(w.NextHop) {
 		w.Trouble = punt.Unresolved
 	}
 	return w

@@ -41,14 +41,17 @@ func routersOf(spec *Spec, nets map[string]*builtNetwork, old []*Router) []*Rout
 		r.Floating = r.floatingOf()
 		r.Routes = sortedRoutes(slices.Concat(r.static(s.Routes), r.delegated(), r.routedFloating()))
 		r.Translations, r.Hidden = r.translations(), r.hidden()
+		list = append(list, r)
+	}
+	numberPaths(list)
+	for i, r := range list {
 		for _, o := range old {
-			if o.ID == r.ID && o.Name == r.Name && slices.Equal(o.Networks, r.Networks) && slices.Equal(o.Routes, r.Routes) &&
+			if o.ID == r.ID && o.Name == r.Name && slices.Equal(o.Networks, r.Networks) && slices.EqualFunc(o.Routes, r.Routes, Route.Equal) &&
 				slices.Equal(o.Floating, r.Floating) && slices.Equal(o.Translations, r.Translations) && slices.Equal(o.Hidden, r.Hidden) {
-				r = o
+				list[i] = o
 				break
 			}
 		}
-		list = append(list, r)
 	}
 	slices.SortFunc(list, func(a, b *Router) int { return strings.Compare(a.Name, b.Name) })
 	return list
@@ -60,15 +63,8 @@ func (r *Router) static(specs []StaticRouteSpec) (list []Route) {
 	for i := range specs {
 		s := &specs[i]
 		route := Route{Prefix: s.Destination.Masked(), Type: s.Type, Origin: StaticRoute}
-		if s.Type == Unicast {
-			route.NextHop = s.NextHops[0]
-			n := r.towards(s.NextHops[0], s.Network)
-			if n == nil {
-				continue
-			}
-			route.Network = NetworkRef{Key: n.Key, Name: n.Name}
-			route.Port, route.MAC = n.neighbor(s.NextHops[0])
-			route.Asked = n.Resolves()
+		if s.Type == Unicast && !r.lead(&route, s) {
+			continue
 		}
 		list = append(list, route)
 	}
@@ -83,8 +79,8 @@ func (r *Router) delegated() (list []Route) {
 	for _, n := range r.Networks {
 		for _, d := range n.Delegated {
 			list = append(list, Route{
-				Prefix: d.Prefix, Origin: DelegatedRoute, Network: NetworkRef{Key: n.Key, Name: n.Name},
-				NextHop: d.NextHop, Port: d.Port, MAC: d.MAC,
+				Prefix: d.Prefix, Origin: DelegatedRoute,
+				Hop: Hop{Network: NetworkRef{Key: n.Key, Name: n.Name}, NextHop: d.NextHop, Port: d.Port, MAC: d.MAC},
 			})
 		}
 	}

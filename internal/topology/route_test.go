@@ -98,11 +98,11 @@ func TestRouterTo(t *testing.T) {
 		"fd00:ed::50":          {MTU: 1280},
 		"fd00:ed:0:0:f::9":     {MTU: 1280},
 		"fd00:ed::ff:fe00:13":  {Trouble: punt.Unreachable, MTU: 1280}, // is not on the switch
-		"fd00:ed::99":          {Trouble: punt.Unreachable, MTU: 1280},
+		"fd00:ed::99":          {Trouble: punt.Unresolved, MTU: 1280},
 		"fd00:ed::1":           {Trouble: punt.Local},
 		"2001:db8:8000:100::1": {MTU: 1500},
 		"2001:db8:ffff::1":     {MTU: 1280},
-		"2001:db8:7:9::1":      {Trouble: punt.Unreachable, MTU: 1500},
+		"2001:db8:7:9::1":      {Trouble: punt.Unresolved, MTU: 1500},
 		"2001:db8:7:1::1":      {Silent: true},
 		"2001:db8:7:2::1":      {Trouble: punt.RejectRoute},
 		"2001:db8:7:3::1":      {Trouble: punt.Prohibited},

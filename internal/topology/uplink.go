@@ -12,6 +12,9 @@ import (
 type UplinkSpec struct {
 	// Interface is the name of the bridge's Interface that leads there.
 	Interface string
+	// VLAN is the one that the network is there, 0 for what has no tag. Networks
+	// may share an Interface, each with another.
+	VLAN int
 	// AcceptRA has default routers learned from Router Advertisements (RFC 4861
 	// section 6.3.4).
 	AcceptRA bool
@@ -33,13 +36,13 @@ func UplinkName(network string) string { return "uplink of " + network }
 // uplinkPort makes the port of a network's uplink. Nobody is bound to anything
 // there, and routers are there.
 func uplinkPort(n *NetworkSpec) *PortSpec {
-	return &PortSpec{Name: UplinkName(n.Name), Network: n.Name, Unknown: true, Router: true, Uplink: n.Uplink}
+	return &PortSpec{Name: UplinkName(n.Name), Network: n.Name, VLAN: n.Uplink.VLAN, Unknown: true, Router: true, Uplink: n.Uplink}
 }
 
 // bindUplinks gives the port of each uplink with its Interface, and the bindings
 // that are left: an uplink is nobody's access port, whatever its external_ids say.
 func bindUplinks(in Input) (ports []portInput, rest []Binding) {
-	claimed := map[string]bool{}
+	claimed, tagged := map[string]bool{}, map[string]bool{}
 	for i := range in.Spec.Networks {
 		n := &in.Spec.Networks[i]
 		if n.Uplink == nil {
@@ -47,6 +50,7 @@ func bindUplinks(in Input) (ports []portInput, rest []Binding) {
 		}
 		p := portInput{spec: uplinkPort(n)}
 		claimed[n.Uplink.Interface] = true
+		tagged[n.Uplink.Interface] = tagged[n.Uplink.Interface] || n.Uplink.VLAN != 0
 		for _, b := range in.Bindings {
 			if b.Interface == n.Uplink.Interface {
 				p.binding = Binding{Interface: b.Interface, OFPort: b.OFPort}
@@ -56,6 +60,9 @@ func bindUplinks(in Input) (ports []portInput, rest []Binding) {
 	}
 	if len(ports) == 0 {
 		return nil, in.Bindings
+	}
+	for i := range ports {
+		ports[i].trunk = ports[i].spec.VLAN == 0 && tagged[ports[i].spec.Uplink.Interface]
 	}
 	return ports, slices.DeleteFunc(slices.Clone(in.Bindings), func(b Binding) bool { return claimed[b.Interface] })
 }
@@ -96,11 +103,27 @@ func (n *Network) Uplink() *Port {
 	return n.Ports[i]
 }
 
-// Resolves reports whether somebody may be on the network whom the topology does
-// not know: behind an uplink or a port with Unknown. The network's router asks
-// for them.
+// Resolves reports whether anybody may be on the network whom the topology does
+// not know: behind an uplink or a port that is not secured. The network's router
+// asks for them.
 func (n *Network) Resolves() bool {
-	return n.RouterID() != 0 && slices.ContainsFunc(n.Ports, func(p *Port) bool { return p.Unknown && p.OFPort != 0 })
+	return n.RouterID() != 0 && slices.ContainsFunc(n.Ports, func(p *Port) bool { return !p.Secured && p.OFPort != 0 })
+}
+
+// Asks reports whether somebody on the network may have an address that nobody is
+// known to have, so that the network's router asks for it (RFC 4861 section 7.2):
+// whoever is unknown, or a guest that makes addresses of its own.
+func (n *Network) Asks(a netip.Addr) bool {
+	return n.Resolves() || n.RouterID() != 0 && n.CanLearn(a)
+}
+
+// AskedPrefixes are those whose addresses the network's router asks its guests
+// for; none where it asks for all that is on the network.
+func (n *Network) AskedPrefixes() []netip.Prefix {
+	if n.RouterID() == 0 || n.Resolves() {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(n.Learnable), func(p netip.Prefix) bool { return p == linkLocal })
 }
 
 // Resolved finds a neighbour that nobody configured.
@@ -119,11 +142,7 @@ func (r *Router) learnedDefault() (best Route, ok bool) {
 	var preference Preference
 	for _, n := range r.Networks {
 		for _, u := range n.Upstream {
-			c := Route{
-				Prefix: netip.PrefixFrom(netip.IPv6Unspecified(), 0), Origin: LearnedRoute,
-				Network: NetworkRef{Key: n.Key, Name: n.Name}, NextHop: u.Router, Asked: n.Resolves(),
-			}
-			c.Port, c.MAC = n.neighbor(u.Router)
+			c := Route{Prefix: netip.PrefixFrom(netip.IPv6Unspecified(), 0), Origin: LearnedRoute, Hop: n.hop(u.Router)}
 			there, better := c.Port != 0, best.Port != 0
 			if !ok || there && !better || there == better && u.Preference > preference {
 				best, preference, ok = c, u.Preference, true
@@ -137,13 +156,17 @@ func (r *Router) learnedDefault() (best Route, ok bool) {
 // network.
 func (r *Router) NextHops(found func(network string, a netip.Addr)) {
 	for i := range r.Routes {
-		route := &r.Routes[i]
-		if route.Type != Unicast || !route.Asked {
+		if r.Routes[i].Type != Unicast {
 			continue
 		}
-		n := r.Networks[slices.IndexFunc(r.Networks, func(n *Network) bool { return n.Key == route.Network.Key })]
-		if _, known := n.Owner(route.NextHop); !known {
-			found(n.Name, route.NextHop)
+		for _, h := range r.Routes[i].Hops() {
+			if !h.Asked {
+				continue
+			}
+			n := r.on(h.Network)
+			if _, known := n.Owner(h.NextHop); !known {
+				found(n.Name, h.NextHop)
+			}
 		}
 	}
 }
@@ -153,7 +176,7 @@ func (r *Router) NextHops(found func(network string, a netip.Addr)) {
 func neighborsOf(in *networkInput, n *Network) (list []Neighbor) {
 	for _, b := range in.neighbors {
 		_, known := n.Owner(b.Addr)
-		if known || !slices.ContainsFunc(n.Ports, func(p *Port) bool { return p.Key == b.Port && p.Unknown }) {
+		if known || !slices.ContainsFunc(n.Ports, func(p *Port) bool { return p.Key == b.Port && !p.Secured }) {
 			continue
 		}
 		list = append(list, b)
@@ -171,9 +194,18 @@ func (c *checker) uplink(object string, n *NetworkSpec) {
 		c.add(object+".uplink.interface", "", "the name %s", fault)
 		return
 	}
+	if v := n.Uplink.VLAN; v < 0 || v > MaxVLAN {
+		c.add(object+".uplink.vlan", "IEEE 802.1Q section 9.6", "%d is no VLAN: give 1 to %d, or leave it out for frames without a tag", v, MaxVLAN)
+	}
 	for i := range c.spec.Networks {
-		if other := &c.spec.Networks[i]; other.Uplink != nil && other.Uplink.Interface == name && strings.Compare(other.Name, n.Name) < 0 {
-			c.add(object+".uplink.interface", "", "%s is the uplink of network %s already: give each an interface of its own", name, other.Name)
+		other := &c.spec.Networks[i]
+		if other.Uplink == nil || other.Uplink.Interface != name || other.Uplink.VLAN != n.Uplink.VLAN || strings.Compare(other.Name, n.Name) >= 0 {
+			continue
+		}
+		if n.Uplink.VLAN != 0 {
+			c.add(object+".uplink.vlan", "", "VLAN %d of %s is the uplink of network %s already: give each its own", n.Uplink.VLAN, name, other.Name)
+		} else {
+			c.add(object+".uplink.interface", "", "%s is the uplink of network %s already: give each an interface or a vlan of its own", name, other.Name)
 		}
 	}
 }

@@ -81,6 +81,8 @@ type checker struct {
 	// VLAN of a trunk port.
 	parents map[string]string
 	tags    map[tag]string
+	// shared counts the routes with several next hops.
+	shared int
 }
 
 // portMAC is a MAC on a network.

@@ -3,6 +3,7 @@ package topology
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"damselfly/internal/punt"
@@ -35,6 +36,11 @@ func (c *checker) staticRoutes(object string, r *RouterSpec) {
 			continue
 		}
 		seen[s.Destination] = true
+		if len(s.NextHops) > 1 {
+			if c.shared++; c.shared == maxSharedRoutes+1 {
+				c.add(o+".nexthop", "", "is one route too many with several next hops: %d of all routers are allowed", maxSharedRoutes)
+			}
+		}
 		for _, p := range connected {
 			if p.prefix == s.Destination {
 				c.add(o+".destination", "", "%s is on network %s itself: leave the route out", s.Destination, p.network)
@@ -81,14 +87,24 @@ func (c *checker) nextHops(o string, r *RouterSpec, s *StaticRouteSpec, connecte
 	case len(s.NextHops) == 0:
 		c.add(o+".nexthop", "RFC 4861 section 5.2", "is missing: name the neighbour that takes the packets, or give a type (%s)", strings.Join(RouteTypes[1:], ", "))
 		return
-	case len(s.NextHops) > 1:
-		c.add(o+".nexthop", "", "%d next hops: equal-cost paths are not built yet, give one", len(s.NextHops))
+	case len(s.NextHops) > MaxPaths:
+		c.add(o+".nexthop", "", "the list has %d entries: %d are allowed", len(s.NextHops), MaxPaths)
 		return
 	}
-	a, at := s.NextHops[0], o+".nexthop[0]"
-	if !c.unicast(at, a) {
-		return
+	for i, a := range s.NextHops {
+		at := fmt.Sprintf("%s.nexthop[%d]", o, i)
+		switch {
+		case !c.unicast(at, a):
+		case slices.Contains(s.NextHops[:i], a):
+			c.add(at, "", "%s is in the list already: name each once", a)
+		default:
+			c.nextHop(o, at, a, r, s, connected, own)
+		}
 	}
+}
+
+// nextHop checks one neighbour that a route leads to.
+func (c *checker) nextHop(o, at string, a netip.Addr, r *RouterSpec, s *StaticRouteSpec, connected []place, own map[netip.Addr]string) {
 	presence := func(name string) *PresenceSpec {
 		for i := range r.Networks {
 			if r.Networks[i].Network == name {

@@ -16,8 +16,10 @@ const (
 	CodeRejectRoute = 6
 	// CodeProhibited: communication with the destination is administratively prohibited (RFC 4443 section 3.1).
 	CodeProhibited = 1
-	// CodeErroneousField: a field that means nothing (RFC 4443 section 3.4).
+	// CodeErroneousField: a header field that cannot be (RFC 4443 section 3.4).
 	CodeErroneousField = 0
+	// CodeUnknownNextHeader: a next header that is not known (RFC 4443 section 3.4).
+	CodeUnknownNextHeader = 1
 	// CodeUnknownOption: an IPv6 option that is not known (RFC 4443 section 3.4).
 	CodeUnknownOption = 2
 )
