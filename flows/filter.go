@@ -84,6 +84,7 @@ func (b *builder) passFlows(s *side) {
 		for _, typ := range routingTypes {
 			pass(mld(typ))
 		}
+		pass(Match{}.shortMRD(wire.AllSnoopers))
 		for _, typ := range []uint8{wire.TypeRouterAdvert, wire.TypeNeighborSolicit, wire.TypeNeighborAdvert, wire.TypeRedirect} {
 			pass(Match{}.ND(typ))
 		}

@@ -25,6 +25,7 @@ var passedProtocols = []uint8{6, 17, 47, 50, 51, protoICMPv6, 59, 132}
 // Priorities of the guard table.
 const (
 	guardTagged  = 500
+	guardShort   = 450
 	guardDrop    = 400
 	guardPass    = 300
 	guardLocal   = 210

@@ -246,7 +246,7 @@ func lintGuard(c *compilation) (faults []string) {
 	}
 	allow := uint16(0)
 	for _, f := range c.flows {
-		if f.Table == TableGuard && len(f.Actions) > 0 {
+		if f.Table == TableGuard && len(f.Actions) > 0 && !isShortMRD(&f) {
 			allow = max(allow, f.Priority)
 		}
 	}

@@ -30,6 +30,16 @@ var (
 	routingTypes  = []uint8{wire.TypeMLDQuery, wire.TypeMRDAdvert, wire.TypeMRDTermination}
 )
 
+// shortTo are where Multicast Router Solicitations and Terminations go. These have
+// four octets (RFC 4286 sections 4.2 and 5.2), and Open vSwitch reads the type of ICMPv6 of
+// eight and more only: it takes them for type 0, as it does what is cut.
+var shortTo = []netip.Addr{wire.AllRouters, wire.AllSnoopers}
+
+// shortMRD matches what may be one of them.
+func (m Match) shortMRD(to netip.Addr) Match {
+	return m.ICMPv6(0).With(IPTTL, U8(wire.ListenerHopLimit)).With(IPFrag, U8(fragNo)).Dst(to)
+}
+
 // baseMulticastFlows end what comes to the multicast tables by no way we know, and
 // what guests that are no routers say as such.
 func (b *builder) baseMulticastFlows() {
@@ -52,6 +62,10 @@ func (b *builder) networkMLDFlows(n *topology.Network) {
 		of := Match{}.On(n.Key).ICMPv6(typ)
 		b.add(TableServices, serviceGate, RoleGate, of.With(IPTTL, U8(wire.ListenerHopLimit)).With(IPFrag, U8(fragNo)), Resubmit{TableMLD})
 		b.add(TableServices, serviceDrop, RoleDropMLDInvalid, of)
+	}
+	for _, to := range shortTo {
+		b.add(TableGuard, guardShort, RoleGuard, Match{}.On(n.Key).shortMRD(to), Resubmit{TableSource})
+		b.add(TableServices, serviceGate, RoleGate, Match{}.On(n.Key).shortMRD(to), Resubmit{TableMLD})
 	}
 	// While Damselfly is away, routers go on asking, and hear who listens.
 	away := Match{}.On(n.Key).With(regClass, U32(uint32(punt.MLD)))

@@ -100,6 +100,10 @@ func TestMulticastBehaviour(t *testing.T) {
 		{name: "report from ::", in: says(1, guest1, "::", "ff02::16", 143), want: "punt mld lane 1", away: "out 3, out 6"},
 		{name: "done", in: says(1, guest1, vm1, "ff02::2", 132), want: "punt mld lane 1", away: "out 3, out 6"},
 		{name: "solicitation", in: says(1, guest1, vm1, "ff02::2", 152), want: "punt mld lane 1", away: "out 3, out 6"},
+		{name: "solicitation as Open vSwitch reads it", in: says(1, guest1, vm1, "ff02::2", 0), want: "punt mld lane 1", away: "out 3, out 6"},
+		{name: "termination as Open vSwitch reads it", in: says(6, mac(0x99), "fe80::9", "ff02::6a", 0), want: "punt mld lane 2", away: "out 3"},
+		{name: "what is cut, to another group", in: says(1, guest1, vm1, "ff02::16", 0), want: "drop-header-chain"},
+		{name: "what is cut, in fragments", in: says(1, guest1, vm1, "ff02::2", 0).set(IPFrag, U8(1)), want: "drop-header-chain"},
 		{name: "report with hop limit 2", in: says(1, guest1, vm1, "ff02::16", 143).set(IPTTL, U8(2)), want: "drop-mld-invalid"},
 		{name: "report as a first fragment", in: says(1, guest1, vm1, "ff02::16", 143).set(IPFrag, U8(1)), want: "drop-mld-invalid"},
 		{name: "report of another", in: says(1, guest1, "fe80::ff:fe00:12", "ff02::16", 143), want: "drop-spoofed"},
@@ -256,11 +260,14 @@ func lintListeners(c *compilation) (faults []string) {
 func lintMLD(c *compilation) (faults []string) {
 	for _, f := range c.flows {
 		typ, ok := f.Match.Get(ICMPv6Type)
-		if f.Table != TableServices || !ok || !slices.Contains([]uint8{130, 131, 132, 143, 151, 152, 153}, typ.Value[0]) {
+		if f.Table != TableServices || !ok || !slices.Contains([]uint8{0, 130, 131, 132, 143, 151, 152, 153}, typ.Value[0]) {
 			continue
 		}
 		p := c.port(&f)
 		for _, a := range f.Actions {
+			if typ.Value[0] == 0 && a != (Resubmit{TableMLD}) {
+				faults = append(faults, "lets on what may be cut: "+f.String())
+			}
 			if a == (Resubmit{TableEgress}) && (p == nil || !p.Router || p.Multicast != nil) {
 				faults = append(faults, "lets listener discovery pass unheard: "+f.String())
 			}
@@ -282,4 +289,16 @@ func lintMLD(c *compilation) (faults []string) {
 		}
 	}
 	return faults
+}
+
+// isShortMRD reports whether a flow lets on what Open vSwitch cannot tell from a cut
+// message, on a network where Damselfly judges it: lintMLD holds that it goes there.
+func isShortMRD(f *Flow) bool {
+	to, named := f.Match.Get(IPv6Dst)
+	on, ok := f.Match.Get(Metadata)
+	if !named || !ok || !slices.Equal(f.Actions, []Action{Resubmit{TableSource}}) {
+		return false
+	}
+	a := netip.AddrFrom16([16]byte(to.Value[:16]))
+	return (a == wire.AllRouters || a == wire.AllSnoopers) && f.Match.Equal(Match{}.On(uint16(on.Value.Uint(8))).shortMRD(a))
 }

@@ -163,3 +163,16 @@ func (a *Agent) adoptListeners(ctx context.Context, conn *openflow.Conn, snap *t
 		a.leases.owner.TickIn(l.finish(r))
 	})
 }
+
+// plannedListening is what a run would know at first of who listens, of what a bridge
+// holds and of what is configured.
+func plannedListening(snap *topology.Snapshot, keys topology.Keys, held map[uint16]*topology.Listening) map[string]*topology.Listening {
+	t := multicast.New(nil)
+	const now = time.Hour
+	t.Serve(now, snap)
+	for name, s := range heldListening(held, snap) {
+		t.Adopt(now, name, s)
+	}
+	t.Show()
+	return new(listenedByKey).of(t.View(), keys)
+}

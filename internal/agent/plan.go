@@ -71,7 +71,7 @@ func MakePlan(ctx context.Context, cfg *config.Config, view ovsdb.View, log *slo
 	for _, c := range changes {
 		p.Settings = append(p.Settings, c.Text)
 	}
-	snap, problems, err := plannedSnapshot(ctx, cfg, view, pulseName, log)
+	snap, problems, err := plannedSnapshot(ctx, cfg, view, pulseName, held.Ours.Listening(ids.FirstGroup), log)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func MakePlan(ctx context.Context, cfg *config.Config, view ovsdb.View, log *slo
 	return p, nil
 }
 
-func plannedSnapshot(ctx context.Context, cfg *config.Config, view ovsdb.View, pulseName string, log *slog.Logger) (*topology.Snapshot, []topology.Problem, error) {
+func plannedSnapshot(ctx context.Context, cfg *config.Config, view ovsdb.View, pulseName string, held map[uint16]*topology.Listening, log *slog.Logger) (*topology.Snapshot, []topology.Problem, error) {
 	bindings, faults := bindings(view, pulseName)
 	for _, f := range faults {
 		log.Warn(f.text, "subject", f.subject)
@@ -102,9 +102,14 @@ func plannedSnapshot(ctx context.Context, cfg *config.Config, view ovsdb.View, p
 		return nil, nil, err
 	}
 	var b topology.Builder
-	snap, problems := b.Build(topology.Input{Spec: cfg.Topology, Keys: known.Keys, Bindings: bindings,
+	in := topology.Input{Spec: cfg.Topology, Keys: known.Keys, Bindings: bindings,
 		Delegated: known.Delegated, Leased: known.Leased, Learned: known.Learned,
-		Neighbors: known.Neighbors, Upstream: known.Upstream, Listening: known.Listening})
+		Neighbors: known.Neighbors, Upstream: known.Upstream, Listening: known.Listening}
+	snap, problems := b.Build(in)
+	if snap != nil && known.Listening == nil {
+		in.Listening = plannedListening(snap, known.Keys, held)
+		snap, problems = b.Build(in)
+	}
 	return snap, problems, nil
 }
 

@@ -22,7 +22,7 @@ type Would struct {
 
 // WouldServe makes the snapshot of cfg on the bridge of view. It changes nothing.
 func WouldServe(ctx context.Context, cfg *config.Config, view ovsdb.View, log *slog.Logger) (*Would, error) {
-	snap, problems, err := plannedSnapshot(ctx, cfg, view, pulse.Name(view.BridgeName), log)
+	snap, problems, err := plannedSnapshot(ctx, cfg, view, pulse.Name(view.BridgeName), nil, log)
 	if err != nil {
 		return nil, err
 	}

@@ -52,6 +52,7 @@ func (t *Table) begin(now time.Duration, n *network) {
 	n.querying, n.startup, n.next = true, n.conf.Robustness, now
 	n.other, n.otherUntil = netip.Addr{}, 0
 	n.robustness, n.interval = n.conf.Robustness, n.conf.QueryInterval
+	t.mark(n)
 }
 
 // yield has Damselfly ask no more.
@@ -108,6 +109,9 @@ func (t *Table) Asked(now time.Duration, network, at string, q Query) {
 	}
 	lower := n.other.IsValid() && q.Source.Compare(n.other) > 0 && n.otherUntil > now
 	if (!n.may() || q.Source.Less(n.address)) && !lower {
+		if n.querying || n.other != q.Source {
+			t.mark(n)
+		}
 		n.yield()
 		n.other = q.Source
 		n.robustness, n.interval = n.conf.Robustness, n.conf.QueryInterval
@@ -154,6 +158,7 @@ func (t *Table) lowerAll(now time.Duration, n *network, q Query) {
 func (t *Table) turn(now time.Duration, n *network) {
 	if n.otherUntil != 0 && n.otherUntil <= now {
 		n.other, n.otherUntil = netip.Addr{}, 0
+		t.mark(n)
 		if n.may() {
 			t.begin(now, n)
 		}

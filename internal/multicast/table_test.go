@@ -199,3 +199,27 @@ func TestSilence(t *testing.T) {
 	w.pass(100 * time.Second)
 	w.want(t, "")
 }
+
+// TestAdopt: what a bridge held is known as if it had been heard now, under the
+// numbers that it had.
+func TestAdopt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(func(s *topology.Spec) {
+		s.Ports[1].Multicast = &topology.PortMulticastSpec{Groups: []netip.Addr{addr("ff15::9")}}
+	})
+	w.Adopt(w.now, "blue", &Shown{Routers: []string{"uplink of blue", "gone"}, Groups: []ShownGroup{
+		{Group: addr(g1), Slot: 0, Ports: []ShownPort{{Port: "g", Exclude: true, Sources: []netip.Addr{addr(a)}}, {Port: "h", Sources: []netip.Addr{addr(b)}}, {Port: "gone", Exclude: true}}},
+		{Group: addr("ff15::7"), Slot: 7, Ports: []ShownPort{{Port: "gone", Exclude: true}}},
+	}})
+	w.want(t, "ff15::1 g:-a h:b; ff15::9 h:all")
+	shown := w.View().Networks()["blue"]
+	if !shown.Ready || !shown.Querying || shown.Groups[0].Slot != 0 || shown.Groups[1].Slot == 0 || len(shown.Routers) != 1 {
+		t.Errorf("%+v", shown)
+	}
+	w.say("g", toIn, g1)
+	w.want(t, "ff15::1 h:b; ff15::9 h:all")
+	w.pass(mali - 1)
+	w.want(t, "ff15::1 h:b; ff15::9 h:all")
+	w.pass(1)
+	w.want(t, "ff15::9 h:all")
+}
