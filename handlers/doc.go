@@ -9,11 +9,12 @@
 //	reason/       every outcome with its name and what it tells an operator
 //	nd/           Neighbor Solicitation and Advertisement, Redirect (RFC 4861 sections 7 and 8)
 //	learn/        addresses that nobody configured: who may use one (RFC 6620)
+//	mld/          who listens to multicast groups and who routes them (RFC 9777, RFC 4286)
 //	ra/           Router Solicitation and Advertisement (RFC 4861 section 6)
 //	icmpv6/       echo, and errors about what was rejected or could not be routed (RFC 4443)
 //	dhcpv6/       the DHCPv6 server, and a relay (RFC 9915)
 //
 // A frame gets at most one reply, but a Router Solicitation one for each
-// advertisement of its network. Bytes come from wire, whose gates every message
+// advertisement of its network, and what listeners say goes to each multicast router. Bytes come from wire, whose gates every message
 // passes before a field of it is believed.
 package handlers

@@ -27,7 +27,8 @@ type Table interface {
 
 var _ Table = (*multicast.Table)(nil)
 
-// Lane is how one lane hears; nil hears nothing. Either Slow is set, in the fast
+// Lane is how one lane hears; nil hears nothing, and only says how messages end where
+// no multicast router is known. Either Slow is set, in the fast
 // lane, or Table, in the slow one. It is one goroutine's.
 type Lane struct {
 	Slow  learn.SlowLane
@@ -104,8 +105,11 @@ func (l *Lane) Handle(p *packet.Packet, r *pipeline.Replies) (why pipeline.Reaso
 	case why != 0:
 		return why, why == reason.Learning
 	}
-	if l == nil {
-		return reason.NotHandled, learning
+	switch {
+	case l == nil && m.ofRouter():
+		return p.Relay(r), learning
+	case l == nil:
+		return reason.ListenerHeard, learning
 	}
 	if l.Slow != nil {
 		l.frame = p.Frame

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"damselfly/internal/lab"
+	"damselfly/internal/stage"
 )
 
 // blue is one network with a router, and two guests of fixed MACs.
@@ -46,24 +47,31 @@ func ping(t *testing.T, from *lab.Guest, address string, flags ...string) {
 // an address on the prefix and reaches the router and its neighbour.
 func TestGuestsGetAddresses(t *testing.T) {
 	twice(t, func(t *testing.T, ndExt bool) {
-		s := newStage(t, ndExt, blue+`
+		getAddresses(t, newStage(t, ndExt, blue+twoMore), func(*stage.Daemon) {})
+	})
+}
+
+// twoMore are two more guests of blue.
+const twoMore = `
   - {name: vm3, network: blue, mac: "02:00:00:00:00:13"}
   - {name: vm4, network: blue, mac: "02:00:00:00:00:14"}
-`)
-		serve(t, s)
-		guests := []*lab.Guest{
-			addGuest(t, s, lab.GuestOptions{Name: "vm1", MAC: "02:00:00:00:00:11"}),
-			addGuest(t, s, lab.GuestOptions{Name: "vm2", MAC: "02:00:00:00:00:12", AddrGen: lab.StablePrivacy}),
-			addGuest(t, s, lab.GuestOptions{Name: "vm3", MAC: "02:00:00:00:00:13", PrivacyExtensions: true, AddrGen: lab.StablePrivacy}),
-			addGuest(t, s, lab.GuestOptions{Name: "vm4", MAC: "02:00:00:00:00:14", OptimisticDAD: true, Offloads: true}),
-		}
-		addrs := booted(t, bluePrefix, guests...)
-		for i, g := range guests {
-			ping(t, g, "fe80::1%eth0")
-			ping(t, g, "fd00:b1::1")
-			neighbour := addrs[(i+1)%len(guests)].String()
-			ping(t, g, neighbour)
-			ping(t, g, neighbour, "-s", "3000") // in fragments
-		}
-	})
+`
+
+// getAddresses boots the guests once the daemon is ready.
+func getAddresses(t *testing.T, s *stage.Stage, ready func(*stage.Daemon)) {
+	ready(serve(t, s))
+	guests := []*lab.Guest{
+		addGuest(t, s, lab.GuestOptions{Name: "vm1", MAC: "02:00:00:00:00:11"}),
+		addGuest(t, s, lab.GuestOptions{Name: "vm2", MAC: "02:00:00:00:00:12", AddrGen: lab.StablePrivacy}),
+		addGuest(t, s, lab.GuestOptions{Name: "vm3", MAC: "02:00:00:00:00:13", PrivacyExtensions: true, AddrGen: lab.StablePrivacy}),
+		addGuest(t, s, lab.GuestOptions{Name: "vm4", MAC: "02:00:00:00:00:14", OptimisticDAD: true, Offloads: true}),
+	}
+	addrs := booted(t, bluePrefix, guests...)
+	for i, g := range guests {
+		ping(t, g, "fe80::1%eth0")
+		ping(t, g, "fd00:b1::1")
+		neighbour := addrs[(i+1)%len(guests)].String()
+		ping(t, g, neighbour)
+		ping(t, g, neighbour, "-s", "3000") // in fragments
+	}
 }

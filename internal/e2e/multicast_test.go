@@ -249,6 +249,16 @@ func TestMulticast(t *testing.T) {
 	})
 }
 
+// TestSnoopingSparesNeighbors boots guests of every kind where groups go to listeners
+// alone: their addresses, their router and each other they find as without.
+func TestSnoopingSparesNeighbors(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, false, strings.Replace(blue, "mtu: 1442", "mtu: 1442\n    multicast: {snooping: true, querier: true, query_interval: 2s, response_interval: 200ms}", 1)+twoMore)
+	getAddresses(t, s, func(d *stage.Daemon) {
+		(&multicastPlay{s: s, d: d}).status(t, "listeners are known", ready)
+	})
+}
+
 // testOldHost has the first guest speak MLDv1.
 func (p *multicastPlay) testOldHost(t *testing.T) {
 	if err := p.vm[0].Sysctl("net.ipv6.conf.eth0.force_mld_version", "1"); err != nil {

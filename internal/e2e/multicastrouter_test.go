@@ -1,0 +1,124 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"damselfly/fixtures"
+	"damselfly/internal/lab"
+	"damselfly/internal/wire"
+)
+
+// mrdTopology asks so seldom that after the first Queries only advertisements tell of
+// the router.
+const mrdTopology = `
+networks:
+  - name: blue
+    multicast: {snooping: true, querier: true%s, query_interval: 600s, robustness: 1}
+    subnets: [{prefix: "fd00:b1::/64"}]
+routers: [{name: r1, networks: [blue]}]
+ports:
+  - {name: vm1, network: blue, mac: "02:00:00:00:00:11"}
+  - {name: nest, network: blue, unknown: true}
+`
+
+// TestMulticastRouterDiscovery: the snooping of a Linux bridge behind a port learns from
+// our advertisement that a router is there; a termination is sent when it is none
+// any more, which Linux ignores.
+func TestMulticastRouterDiscovery(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, false, fmt.Sprintf(mrdTopology, ", router_discovery: true"))
+	d := serve(t, s)
+	vm1 := addGuest(t, s, quick("vm1", "02:00:00:00:00:11"))
+	said := map[byte]*lab.Capture{}
+	for _, typ := range []byte{wire.TypeMLDQuery, wire.TypeMRDAdvert, wire.TypeMRDTermination} {
+		c, err := vm1.Capture("", func(frame []byte) bool {
+			var p wire.Packet
+			return wire.Cut(frame, &p) == wire.FaultNone && p.Protocol == wire.ProtocolICMPv6 && p.ICMPv6().Type() == typ
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Stop() })
+		said[typ] = c
+	}
+	// The bridge comes when the Queries are over: it knows of no router.
+	nest := addGuest(t, s, lab.GuestOptions{Name: "nest", Down: true, Sysctls: map[string]string{"net.ipv6.conf.eth0.disable_ipv6": "1"}})
+	asked, err := nest.Capture("", func(frame []byte) bool { return len(frame) > 62 && frame[62] == wire.TypeMLDQuery })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = asked.Stop() })
+	waitMetric(t, d, `damselfly_multicast_messages_total{kind=queries}`, 2) // all, and who came
+	if err := nest.Up(); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"ip link add br0 type bridge mcast_snooping 1", "ip link set eth0 master br0", "ip link set br0 up"} {
+		words := strings.Fields(line)
+		if _, err := nest.Run(words[0], words[1:]...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	routers := func() string {
+		out, err := nest.Run("bridge", "-d", "mdb", "show")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	if out := routers(); strings.Contains(out, "router ports") {
+		t.Fatalf("a router is known before: %s", out)
+	}
+	booted(t, bluePrefix, vm1)
+	queries := len(asked.Frames())
+	before := len(said[wire.TypeMRDAdvert].Frames())
+	if err := vm1.Inject(scapyFrame(t, "solicitation", "guest")); err != nil {
+		t.Fatal(err)
+	}
+	lab.WaitFor(t, patience, "the Linux bridge knows its router port", func() error {
+		if out := routers(); !strings.Contains(out, "router ports on br0: eth0") {
+			return errors.New(out)
+		}
+		return nil
+	})
+	if n := len(asked.Frames()); n != queries {
+		t.Errorf("%d queries meanwhile: it may be by these", n-queries)
+	}
+	if n := len(said[wire.TypeMRDAdvert].Frames()); n == before {
+		t.Error("no advertisement was heard")
+	}
+	if err := s.Configure(fmt.Sprintf(mrdTopology, "")); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	var frames [][]byte
+	lab.WaitFor(t, patience, "the termination", func() error {
+		for _, f := range said[wire.TypeMRDTermination].Frames() {
+			frames = append(frames, f.Data)
+		}
+		if len(frames) == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	for _, typ := range []byte{wire.TypeMLDQuery, wire.TypeMRDAdvert} {
+		for _, f := range said[typ].Frames() {
+			frames = append(frames, f.Data)
+		}
+	}
+	list, err := fixtures.Dissect(t.TempDir(), frames)
+	if err != nil || len(list) != len(frames) {
+		t.Fatalf("%d of %d frames dissected, %v", len(list), len(frames), err)
+	}
+	for _, d := range list {
+		if d.Warnings != "" {
+			t.Errorf("type %s: %s", d.Type, d.Warnings)
+		}
+	}
+	t.Logf("%d frames dissected; the Linux bridge says %s", len(list), strings.TrimSpace(routers()))
+}

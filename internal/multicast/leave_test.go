@@ -1,0 +1,270 @@
+package multicast
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"damselfly/internal/topology"
+)
+
+// TestSeveralListeners: where several may listen, who leaves is not the last for sure:
+// the others are asked (RFC 9777 sections 7.4.2 and 7.6.3).
+func TestSeveralListeners(t *testing.T) {
+	t.Parallel()
+	w := newWorld(nil)
+	w.pass(time.Millisecond)
+	w.wantSent(t, "1ns queries")
+	w.say("n", toEx, g1)
+	w.say("n", toIn, g1)
+	w.want(t, "ff15::1 n:all")
+	w.wantSent(t, "1ms queries n ff15::1")
+	w.pass(1500 * time.Millisecond)
+	w.wantSent(t, "1.001s queries n ff15::1")
+	w.say("n", isEx, g1) // somebody objects
+	w.pass(time.Minute)
+	w.want(t, "ff15::1 n:all")
+	w.sent = nil
+	w.say("n", toIn, g1)
+	w.pass(1999 * time.Millisecond)
+	w.want(t, "ff15::1 n:all")
+	w.pass(time.Millisecond)
+	w.want(t, "")
+}
+
+// TestSourcesAreAskedFor: the same of single sources.
+func TestSourcesAreAskedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(nil)
+	w.pass(time.Millisecond)
+	w.sent = nil
+	w.say("n", allow, g1, a, b)
+	w.say("n", block, g1, a, c)
+	w.wantSent(t, "1ms queries n ff15::1 2001:db8::a")
+	w.pass(500 * time.Millisecond)
+	w.say("n", isIn, g1, a) // still wanted by another
+	w.pass(600 * time.Millisecond)
+	w.wantSent(t, "1.001s queries n ff15::1 suppressed 2001:db8::a")
+	w.pass(time.Minute)
+	w.want(t, "ff15::1 n:a,b")
+	w.sent = nil
+	w.say("n", toIn, g1, b)
+	w.pass(3 * time.Second)
+	w.want(t, "ff15::1 n:b")
+	w.wantSent(t, "1m1.101s queries n ff15::1 2001:db8::a", "1m2.101s queries n ff15::1 2001:db8::a")
+	w.say("n", toEx, g1, b, c)
+	w.want(t, "ff15::1 n:-c")
+	w.pass(3 * time.Second)
+	w.want(t, "ff15::1 n:-b,c")
+	w.say("n", isIn, g1, c)
+	w.want(t, "ff15::1 n:-b")
+}
+
+// TestQueriers: the lower address asks, and the other takes over when it is silent
+// (RFC 9777 section 7.6.2).
+func TestQueriers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(nil)
+	w.pass(40 * time.Second)
+	w.wantSent(t, "1ns queries", "31.250000001s queries")
+	ask := func(from string, q Query) {
+		q.Source = addr(from)
+		if !q.Group.IsValid() {
+			q.Group = netip.IPv6Unspecified()
+		}
+		w.Asked(w.now, "blue", "uplink of blue", q)
+	}
+	shown := func() *Shown { w.Show(); return w.View().Networks()["blue"] }
+	ask("fe80::b", Query{MaxResponse: time.Second})
+	if s := shown(); !s.Querying || len(s.Routers) != 1 {
+		t.Errorf("a higher address: %+v", s)
+	}
+	ask("fe80::9", Query{MaxResponse: time.Second, Robustness: 3, Interval: 10 * time.Second})
+	ask("fe80::a0", Query{MaxResponse: time.Second})
+	if s := shown(); s.Querying || s.Querier != addr("fe80::9") || !s.Ready {
+		t.Errorf("a lower address: %+v", s)
+	}
+	w.say("g", isEx, g1)
+	w.say("n", isEx, g1)
+	w.say("n", toIn, g1) // asked for by who is the querier
+	w.pass(30 * time.Second)
+	w.wantSent(t)
+	w.want(t, "ff15::1 g:all n:all")
+	// What it asks lowers times here too, unless it says not to (section 7.6.1).
+	ask("fe80::9", Query{Group: addr(g1), MaxResponse: time.Second, Suppress: true, Robustness: 3, Interval: 10 * time.Second})
+	w.pass(4 * time.Second)
+	w.want(t, "ff15::1 g:all n:all")
+	ask("fe80::9", Query{Group: addr(g1), MaxResponse: time.Second, Robustness: 3, Interval: 10 * time.Second})
+	w.say("g", isEx, g1)
+	w.pass(3 * time.Second)
+	w.want(t, "ff15::1 g:all")
+	// Its three intervals and half of ours to answer.
+	w.pass(31 * time.Second)
+	if s := shown(); s.Querying {
+		t.Error("taken over too soon")
+	}
+	w.pass(2 * time.Second)
+	if s := shown(); !s.Querying || !s.Ready {
+		t.Errorf("not taken over: %+v", s)
+	}
+}
+
+// TestNobodyAsks: where nobody does, nobody is kept from anything.
+func TestNobodyAsks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(func(s *topology.Spec) { s.Networks[0].Multicast.Querier = false })
+	ready := func() bool { w.Show(); return w.View().Networks()["blue"].Ready }
+	w.pass(time.Hour)
+	if ready() || len(w.sent) > 0 {
+		t.Error("ready, or something was sent:", w.sent)
+	}
+	w.Asked(w.now, "blue", "r", Query{Source: addr("fe80::5"), Group: netip.IPv6Unspecified(), MaxResponse: 10 * time.Second})
+	w.pass(10 * time.Second)
+	if ready() {
+		t.Error("ready before the time to answer is over")
+	}
+	w.pass(time.Second)
+	if !ready() {
+		t.Error("not ready")
+	}
+	w.pass(260 * time.Second)
+	if ready() {
+		t.Error("ready, and the querier is gone")
+	}
+}
+
+// TestRouters: who advertises itself is known for three intervals, who ends at once.
+func TestRouters(t *testing.T) {
+	t.Parallel()
+	w := newWorld(func(s *topology.Spec) {
+		s.Ports[0].Multicast = &topology.PortMulticastSpec{Router: true}
+		s.Networks[0].Multicast.RouterDiscovery = true
+	})
+	routers := func() string { w.Show(); return fmt.Sprint(w.View().Networks()["blue"].Routers) }
+	want := func(list string) {
+		t.Helper()
+		if got := routers(); got != list {
+			t.Errorf("after %s: %s, want %s", w.now-time.Hour, got, list)
+		}
+	}
+	want("[g]")
+	w.Advertised(w.now, "blue", "uplink of blue", addr("fe80::1"), 20*time.Second)
+	w.Advertised(w.now, "blue", "uplink of blue", addr("fe80::2"), 4*time.Second)
+	want("[g uplink of blue]")
+	w.Terminated(w.now, "blue", "uplink of blue", addr("fe80::1"))
+	want("[g uplink of blue]")
+	w.pass(12 * time.Second)
+	want("[g]")
+	w.Advertised(w.now, "blue", "r", addr("fe80::5"), 20*time.Second)
+	w.Terminated(w.now, "blue", "r", addr("fe80::5"))
+	want("[g]")
+	for i := range 100 {
+		w.Advertised(w.now, "blue", "uplink of blue", netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 15: byte(i + 1)}), 20*time.Second)
+	}
+	if n := len(w.networks["blue"].routers); n > mostRouters {
+		t.Errorf("%d routers behind one port", n)
+	}
+	// Three at first, two seconds apart here, then each 20 s, and one for who asks.
+	w.sent = nil
+	w.pass(10 * time.Second)
+	if !w.Solicited(w.now, "blue") || w.Solicited(w.now, "red") {
+		t.Error("who is answered?")
+	}
+	w.pass(2 * time.Second)
+	w.wantSent(t, "24s advertisements")
+	w.spec.Networks = []topology.NetworkSpec{{Name: "blue", Uplink: w.spec.Networks[0].Uplink, Subnets: w.spec.Networks[0].Subnets,
+		Multicast: &topology.MulticastSpec{Snooping: true, Querier: true}}}
+	w.serve()
+	w.wantSent(t, "24s terminations")
+	w.spec.Networks = []topology.NetworkSpec{{Name: "blue", Uplink: w.spec.Networks[0].Uplink, Subnets: w.spec.Networks[0].Subnets}}
+	w.spec.Ports[0].Multicast = nil
+	w.serve()
+	w.pass(time.Minute)
+	w.wantSent(t)
+	if len(w.networks) > 0 || len(w.timers) > 0 {
+		t.Error("something is left of what is not served")
+	}
+}
+
+// TestMoved: of a port that moved what it listens to is told again, and it is asked.
+func TestMoved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(nil)
+	w.pass(40 * time.Second)
+	w.say("g", isEx, g1)
+	w.say("g", isIn, "ff15::2", a)
+	w.sent = nil
+	w.of["g"] = 9
+	w.serve()
+	w.wantSent(t, "40s queries g", "40s reports g ff15::1 ff15::2")
+	w.want(t, "ff15::1 g:all; ff15::2 g:a")
+	delete(w.of, "g")
+	w.serve()
+	w.wantSent(t)
+	w.spec.Ports = w.spec.Ports[1:]
+	w.serve()
+	w.want(t, "")
+}
+
+// TestBounds: a port fills its own share and no more, whatever it says, and gets more than
+// it wants rather than less.
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(nil)
+	name := func(i int) string {
+		return netip.AddrFrom16([16]byte{0: 0xff, 1: 0x15, 13: 1, 14: byte(i >> 8), 15: byte(i)}).String()
+	}
+	refused := 0
+	for i := range 10000 {
+		if w.say("g", toEx, name(i)) == ManyGroups {
+			refused++
+		}
+	}
+	if n := len(w.networks["blue"].groups); n != 64 || refused != 10000-64 {
+		t.Errorf("%d groups, %d refused", n, refused)
+	}
+	if o := w.say("h", toEx, g1); o != Taken {
+		t.Error("another has no room")
+	}
+	var sources []string
+	for i := range 300 {
+		sources = append(sources, netip.AddrFrom16([16]byte{0: 0x20, 14: byte(i >> 8), 15: byte(i)}).String())
+	}
+	w.say("h", toIn, "ff15::3", sources[:100]...)
+	if o := w.say("h", toIn, "ff15::2", sources...); o != ManySources {
+		t.Errorf("too many sources: %v", o)
+	}
+	if o := w.say("h", block, "ff15::2", sources...); o != ManySources {
+		t.Errorf("too many sources: %v", o)
+	}
+	if m := w.networks["blue"].ports["h"].members[addr("ff15::2")]; !m.exclude || len(m.sources) > 0 {
+		t.Errorf("%+v", m)
+	}
+	if o := w.say("h", toIn, "ff15::2", sources[:100]...); o != Taken || w.networks["blue"].ports["h"].sources != 200 {
+		t.Errorf("%v, %d sources", o, w.networks["blue"].ports["h"].sources)
+	}
+	for range 3 {
+		for _, g := range []string{"ff02::1", "ff02::2", "ff02::6a", "ff02::1:ff00:1", "ff01::5", "ff10::1"} {
+			w.say("n", toEx, g)
+		}
+	}
+	if p := w.networks["blue"].ports["n"]; len(p.members) > 0 {
+		t.Errorf("groups that reach all anyway: %v", p.members)
+	}
+	w.pass(mali + time.Second)
+	w.want(t, "")
+	if n := len(w.timers); n != 1 {
+		t.Errorf("%d timers are left beside the network's", n-1)
+	}
+	for _, word := range w.slots.used {
+		if word != 0 {
+			t.Error("slots are left")
+		}
+	}
+	for _, p := range w.networks["blue"].ports {
+		if p.sources != 0 || p.learned != 0 || len(p.members) != 0 {
+			t.Errorf("%+v", p)
+		}
+	}
+}
