@@ -84,7 +84,6 @@ func (b *builder) passFlows(s *side) {
 		for _, typ := range routingTypes {
 			pass(mld(typ))
 		}
-		pass(mld(0).With(IPFrag, U8(fragNo))) // the guard lets no other of type 0 on: see shortTo
 		for _, typ := range []uint8{wire.TypeRouterAdvert, wire.TypeNeighborSolicit, wire.TypeNeighborAdvert, wire.TypeRedirect} {
 			pass(Match{}.ND(typ))
 		}

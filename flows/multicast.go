@@ -67,6 +67,8 @@ func (b *builder) networkMLDFlows(n *topology.Network) {
 		b.add(TableGuard, guardShort, RoleGuard, Match{}.On(n.Key).shortMRD(to), Resubmit{TableSource})
 		b.add(TableServices, serviceGate, RoleGate, Match{}.On(n.Key).shortMRD(to), Resubmit{TableMLD})
 	}
+	// The guard lets no other of type 0 on.
+	b.add(TableIngress, filterPass, RoleTrack, Match{}.On(n.Key).With(IPFrag, U8(fragNo)).ICMPv6(0).With(IPTTL, U8(wire.ListenerHopLimit)), Resubmit{TableOutput})
 	// While Damselfly is away, routers go on asking, and hear who listens.
 	away := Match{}.On(n.Key).With(regClass, U32(uint32(punt.MLD)))
 	for _, typ := range routingTypes {
