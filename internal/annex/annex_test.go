@@ -1,14 +1,11 @@
 package annex
 
 import (
-	"bufio"
-	"fmt"
-	"io"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
 	"testing"
-	"time"
 
 	"damselfly/internal/lab"
 )
@@ -26,16 +23,34 @@ func TestNamespace(t *testing.T) {
 	if err := lab.Available(); err != nil {
 		t.Skip(err)
 	}
+	before := namespace(t)
 	for name, make := range map[string]func(Config) (*os.File, net.Listener, error){"thread": byThread, "child": byChild} {
 		t.Run(name, func(t *testing.T) {
-			tunnel, l, err := make(served)
-			if err != nil {
-				t.Fatal(err)
+			for range 8 { // which thread it comes to is chance
+				tunnel, l, err := make(served)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if a := l.Addr().(*net.TCPAddr); a.Port != int(served.Port) {
+					t.Errorf("listens at %v, want port %d", a, served.Port)
+				}
+				if err := errors.Join(tunnel.Close(), l.Close()); err != nil {
+					t.Error(err)
+				}
 			}
-			defer tunnel.Close()
-			defer l.Close()
-			fmt.Println(l.Addr())
-			_, _, _ = bufio.ErrBufferFull, io.EOF, time.Second
+			if now := namespace(t); now != before {
+				t.Errorf("the process is in %s now, was in %s", now, before)
+			}
 		})
 	}
+}
+
+// namespace is the network namespace that /proc says the process is in.
+func namespace(t *testing.T) string {
+	t.Helper()
+	ns, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ns
 }

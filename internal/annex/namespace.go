@@ -32,6 +32,13 @@ func byThread(c Config) (tunnel *os.File, l net.Listener, err error) {
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // for good: nobody else is to get a thread that is elsewhere
+		if unix.Gettid() == unix.Getpid() {
+			// The first thread never ends, and where it is, /proc says the process
+			// is. While it is held here, another is taken.
+			defer runtime.UnlockOSThread()
+			tunnel, l, err = byThread(c)
+			return
+		}
 		if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			err = fmt.Errorf("making it takes root, or CAP_NET_ADMIN and a kernel that lets users make namespaces: %w", err)
 			return
