@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"damselfly/flows"
 	"damselfly/internal/agent"
 	"damselfly/internal/lab"
 	"damselfly/internal/replay"
@@ -181,7 +183,11 @@ func planOneMore(t *testing.T, s *stage.Stage, d *stage.Daemon) {
 	if _, changes := planned(t, o); strings.HasPrefix(changes, "0 ") || len(keys) != 2 {
 		t.Fatalf("no changes, or the running one has %v\n%s", keys, o.out)
 	}
+	tree := fmt.Sprintf(" table=%d,", flows.TableSwitch)
 	for line := range strings.Lines(o.out) {
+		if strings.Contains(line, tree) {
+			continue // the tree of the network's MACs takes another form
+		}
 		// Key 3 is the one a third port gets; the object is the cookie's last word.
 		if strings.HasPrefix(line, "- ") || strings.HasPrefix(line, "+ cookie=") && !strings.Contains(line, "00000003") {
 			t.Errorf("not vm3's: %s", line)
