@@ -54,6 +54,10 @@ type portSource struct {
 	// served: its network has a DHCPv6 server. plain: it is L2 alone, without a
 	// router or prefixes. inverse: it has Inverse Neighbor Discovery.
 	served, plain, inverse bool
+	// send is how its network deals with signatures, path says that it has a
+	// certificate to show.
+	send topology.SendMode
+	path bool
 	// rejects, logs: some rule of some port does. tracks: some port's connections
 	// are tracked.
 	rejects, logs, tracks bool
@@ -123,6 +127,7 @@ func (c *Compiler) Update(s *topology.Snapshot) *Pieces {
 			rejects: c.filters.rejects, logs: c.filters.logs, tracks: c.filters.tracks,
 			router: n.RouterID(), asks: asks[n.RouterID()], metadata: n != nil && n.Metadata != nil,
 		}
+		from.send, from.path = signatures(n)
 		k, ok := c.ports[p.Key]
 		if !ok || k.from != from {
 			k = compiled[portSource]{from, c.port(from)}
@@ -197,6 +202,7 @@ func (c *Compiler) network(n *topology.Network) *Piece {
 	b := builder{env: c.env, Piece: &Piece{}, object: uint32(n.Key)}
 	b.networkSourceFlows(n)
 	b.networkNDFlows(n)
+	b.networkPathFlows(n)
 	b.networkEchoFlows(n)
 	b.networkDHCPv6Flows(n)
 	b.networkMLDFlows(n)
@@ -216,7 +222,8 @@ func (c *Compiler) port(from portSource) *Piece {
 	b.portSentFlows(p)
 	b.portSourceFlows(p)
 	b.portGateFlows(p, from.inverse)
-	b.portNDFlows(p)
+	b.portPathFlows(p, from.path)
+	b.portNDFlows(p, from.send)
 	b.portEchoFlows(p)
 	b.portDHCPv4Flows(p)
 	b.portDHCPv6Flows(p, from.served && !p.Uplink, from.plain)

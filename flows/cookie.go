@@ -183,6 +183,8 @@ const (
 	RoleDropMetadata
 	// RoleDropMetadataCaller ends what is for the metadata service from an address by which it could not be answered.
 	RoleDropMetadataCaller
+	// RoleDropPath ends Certification Path messages where the router has a certificate and they are not for it, or the port's limit forbids.
+	RoleDropPath
 	roles
 )
 
@@ -201,7 +203,7 @@ var roleNames = [roles]string{
 	"drop-dhcpv4-server", "drop-inverse", "drop-punt-port",
 	"listen", "drop-mld-invalid", "drop-unwanted",
 	"translate", "drop-untranslated",
-	"metadata", "drop-metadata", "drop-metadata-caller",
+	"metadata", "drop-metadata", "drop-metadata-caller", "drop-path",
 }
 
 // String returns the role's name as metrics and plans write it.

@@ -331,7 +331,7 @@ func isVRRP(m Match) bool {
 // 4861's.
 func neighborDiscovery(m Match) (typ uint8, ok bool) {
 	e, ok := m.Get(ICMPv6Type)
-	return e.Value[0], ok && (e.Value[0] >= 133 && e.Value[0] <= 137 || e.Value[0] == wire.TypeInverseSolicit || e.Value[0] == wire.TypeInverseAdvert)
+	return e.Value[0], ok && (e.Value[0] >= 133 && e.Value[0] <= 137 || e.Value[0] == wire.TypeInverseSolicit || e.Value[0] == wire.TypeInverseAdvert || e.Value[0] == wire.TypePathSolicit)
 }
 
 // lintNDStrict: every flow that matches a field of Neighbor Discovery, or
@@ -366,8 +366,9 @@ func lintNDDrops(c *compilation) (faults []string) {
 	dropped := map[uint8]Flow{}
 	for _, f := range c.flows {
 		typ, isND := neighborDiscovery(f.Match)
-		// Those of an uplink only give what ends anyway a name of its own.
-		if !isND || len(f.Actions) > 0 || f.Cookie.Role() == RoleDropUplink {
+		// Those of an uplink only give what ends anyway a name of its own, and those of
+		// certificates are for networks whose router has one.
+		if !isND || len(f.Actions) > 0 || f.Cookie.Role() == RoleDropUplink || f.Cookie.Role() == RoleDropPath {
 			continue
 		}
 		if len(f.Match) != 3 {

@@ -113,7 +113,11 @@ func (b *builder) replyFlows() {
 }
 
 // portNDFlows say what is a port's own, and answer or forward for its addresses.
-func (b *builder) portNDFlows(p *topology.Port) {
+//
+// On a network with Secure Neighbor Discovery no flow answers for a guest, which may
+// sign what it says itself; and where what is not signed may not go on, or not always,
+// no flow carries it.
+func (b *builder) portNDFlows(p *topology.Port, mode topology.SendMode) {
 	if p.Unknown {
 		return // any address may live there: everything is Damselfly's to judge
 	}
@@ -124,8 +128,10 @@ func (b *builder) portNDFlows(p *topology.Port) {
 	b.add(TableNDOptions, ndSource, RoleND, na.With(NDTLL, MAC(p.MAC)), append([]Action{mark}, exactly(ndOption, TableNDFlags)...)...)
 
 	for _, a := range p.Addresses {
-		b.forwardFlows(p, a)
-		if b.env.NDExt {
+		if mode < topology.SendPrefer {
+			b.forwardFlows(p, a)
+		}
+		if b.env.NDExt && mode == topology.SendNone {
 			// An answer to one's own probe makes one give the address up (RFC 4862
 			// section 5.4.4): who asks for its own address is never answered.
 			b.add(TableNDTarget, ndOwner, RolePunt,
@@ -206,6 +212,10 @@ func (b *builder) networkNDFlows(n *topology.Network) {
 		return
 	}
 	for _, a := range n.Router.All() {
+		// No flow signs, nor does it ask whether the question is signed.
+		if mode, _ := signatures(n); mode == topology.SendRequire || n.Signs() && a == n.Router.LinkLocal {
+			continue
+		}
 		b.answerFlow(n.Key, a, topology.Owner{MAC: n.Router.MAC, Router: true}, false)
 	}
 	for _, a := range n.FloatingAddresses() {

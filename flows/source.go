@@ -43,9 +43,9 @@ var (
 )
 
 // baseSourceFlows are the parts of the source tables that all ports share. A
-// host without an address yet asks for routers, probes and reports groups (RFC
-// 4861 section 6.3.7, RFC 4862 section 5.4.2, RFC 9777 section 5.2.13): whether
-// it may is judged behind.
+// host without an address yet asks for routers and their certificates, probes and
+// reports groups (RFC 4861 section 6.3.7, RFC 3971 section 6.4.1, RFC 4862 section
+// 5.4.2, RFC 9777 section 5.2.13): whether it may is judged behind.
 func (b *builder) baseSourceFlows() {
 	t := uint8(TableSourceAddress)
 	nobody := Match{}.Src(netip.IPv6Unspecified())
@@ -55,6 +55,7 @@ func (b *builder) baseSourceFlows() {
 	for _, typ := range []uint8{wire.TypeMLDv1Report, wire.TypeMLDDone, wire.TypeMLDv2Report} {
 		b.add(t, sourceJudged, RoleSource, nobody.ICMPv6(typ).DstIn(linkLocalMulticast), toServices)
 	}
+	b.add(t, sourceJudged, RoleSource, nobody.ICMPv6(wire.TypePathSolicit).DstIn(linkLocalMulticast), toServices)
 	b.add(t, sourceRefused, RoleSource, nobody.IPv6(), toSpoofed)
 	b.add(t, sourceOther, RoleSource, Match{}.With(EthType, U16(ethTypeIPv4)), toServices)
 	b.add(t, sourceOther, RoleSource, Match{}.With(EthType, U16(ethTypeARP)), toServices)

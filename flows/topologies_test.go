@@ -5,7 +5,9 @@ import (
 	"net/netip"
 	"testing"
 
+	"damselfly/fixtures"
 	"damselfly/internal/punt"
+	"damselfly/internal/send"
 	"damselfly/internal/topology"
 	"damselfly/internal/wire"
 )
@@ -37,6 +39,8 @@ var named = map[string]func() *topology.Snapshot{
 	"routed":       func() *topology.Snapshot { return buildRouted() },
 	"trunk":        func() *topology.Snapshot { return build(trunkSpec(), nil) },
 	"uplink":       func() *topology.Snapshot { return buildUplink() },
+	"send-observe": func() *topology.Snapshot { return build(sendSpec(topology.SendObserve), nil) },
+	"send-require": func() *topology.Snapshot { return build(sendSpec(topology.SendRequire), nil) },
 	"inverse":      func() *topology.Snapshot { return build(inverseSpec(), nil) },
 	"multicast":    func() *topology.Snapshot { return buildMulticast() },
 	"floating":     func() *topology.Snapshot { return buildFloating() },
@@ -88,6 +92,21 @@ func routerSpec() *topology.Spec {
 			{Name: "vm2", Network: "blue", MAC: mac(0x12)},
 		},
 	}
+}
+
+// sendSpec has Secure Neighbor Discovery, and a router with a certificate.
+func sendSpec(mode topology.SendMode) *topology.Spec {
+	key, err := send.ParseKey(fixtures.RouterKey)
+	if err != nil {
+		panic(err)
+	}
+	chain, err := send.ParseChain(fixtures.RouterChain, key)
+	if err != nil {
+		panic(err)
+	}
+	s := routerSpec()
+	s.Networks[0].Send = &topology.SendSpec{Mode: mode, Key: key, Chain: chain}
+	return s
 }
 
 // inverseSpec has Inverse Neighbor Discovery.

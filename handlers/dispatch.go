@@ -13,6 +13,7 @@ import (
 	"damselfly/handlers/ra"
 	"damselfly/handlers/reason"
 	"damselfly/handlers/resolve"
+	"damselfly/handlers/secure"
 	"damselfly/internal/punt"
 	"damselfly/internal/topology"
 	"damselfly/internal/wire"
@@ -33,6 +34,8 @@ type Services struct {
 	Resolve *resolve.Lane
 	// Listen is nil where nobody wants to know who listens to multicast groups.
 	Listen *mld.Lane
+	// Secure is nil where no signatures are verified or made.
+	Secure *secure.Lane
 }
 
 // Dispatch is Services.Dispatch without any service.
@@ -84,6 +87,11 @@ func (v *Services) dispatch(p *packet.Packet, r *pipeline.Replies) pipeline.Reas
 		return v.unroutable(p, r)
 	}
 	if p.Protocol == wire.ProtocolICMPv6 {
+		if p.Network.Send != nil {
+			if ends := v.Secure.Take(p, r); ends != 0 {
+				return ends
+			}
+		}
 		switch p.ICMPv6().Type() {
 		case wire.TypeNeighborSolicit:
 			return nd.Solicit(p, v.Learn, v.Resolve, r)
@@ -117,8 +125,12 @@ func (v *Services) listen(p *packet.Packet, r *pipeline.Replies) pipeline.Reason
 
 // learn has the source of a packet learned that nobody is known to hold. The
 // packet itself ends with that, also where the port holds it by now: by which
-// flow it would have gone on is not known here.
+// flow it would have gone on is not known here. Where signatures are required it is
+// learned by one, nothing else.
 func (v *Services) learn(p *packet.Packet) pipeline.Reason {
+	if s := p.Network.Send; s != nil && s.Mode == topology.SendRequire && !p.Verified {
+		return reason.SendUnsigned
+	}
 	if why := v.Learn.Source(p); why != 0 {
 		return why
 	}
@@ -230,6 +242,10 @@ func icmp(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 		}
 	case wire.TypeEchoRequest:
 		return icmpv6.Echo(p, r)
+	case wire.TypePathSolicit:
+		return secure.PathSolicit(p, r)
+	case wire.TypePathAdvert:
+		return secure.PathAdvert()
 	case wire.TypeInverseSolicit:
 		return nd.InverseSolicit(p, r)
 	case wire.TypeInverseAdvert:

@@ -86,7 +86,7 @@ func (l *learner) pass(d time.Duration) []pipeline.Reply {
 
 func (l *learner) send(r *pipeline.Replies) {
 	for _, e := range l.table.Events() {
-		learn.Send(l.Snapshot, e, r)
+		learn.Send(l.Snapshot, e, nil, r)
 	}
 }
 

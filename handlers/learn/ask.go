@@ -2,6 +2,9 @@ package learn
 
 import (
 	"net/netip"
+	"time"
+
+	"damselfly/handlers/secure"
 
 	"damselfly/internal/binding"
 	"damselfly/internal/topology"
@@ -10,8 +13,8 @@ import (
 )
 
 // Send adds what an event says to guests, if anything. What it names need not
-// be there any more.
-func Send(s *topology.Snapshot, e binding.Event, r *pipeline.Replies) {
+// be there any more. Where the network's router signs, signs does; nil does not.
+func Send(s *topology.Snapshot, e binding.Event, signs *secure.Shared, r *pipeline.Replies) {
 	n, p := s.NetworkNamed(e.Network), s.PortNamed(e.Port)
 	if n == nil || p == nil || p.Network.Key != n.Key || p.OFPort == 0 {
 		return
@@ -20,9 +23,9 @@ func Send(s *topology.Snapshot, e binding.Event, r *pipeline.Replies) {
 	case binding.AskOthers:
 		askOthers(n, p, e.Addr, r)
 	case binding.AskHolder:
-		askHolder(n, p, e.Addr, r)
+		askHolder(n, p, e.Addr, signs, r)
 	case binding.Defend:
-		if holder := s.PortNamed(e.Other); holder != nil {
+		if holder := s.PortNamed(e.Other); holder != nil && !signs.Holds(n, e.Addr) {
 			defend(p, holder, e.Addr, r)
 		}
 	}
@@ -41,10 +44,10 @@ func askOthers(n *topology.Network, p *topology.Port, a netip.Addr, r *pipeline.
 
 // askHolder asks p's guest whether an address is still in use there (RFC 4861
 // section 7.3.1). The answer comes to Damselfly.
-func askHolder(n *topology.Network, p *topology.Port, a netip.Addr, r *pipeline.Replies) {
+func askHolder(n *topology.Network, p *topology.Port, a netip.Addr, signs *secure.Shared, r *pipeline.Replies) {
 	source, mac := n.Asker()
 	h := wire.Headers{SourceMAC: mac, DestinationMAC: p.MAC, Source: source, Destination: a, HopLimit: wire.MaxHopLimit}
-	wire.PutNeighborSolicit(r.To(p.OFPort, p.VLAN, wire.NeighborSolicitFrameLen), &h, a)
+	signs.Ask(n, &h, a, time.Now(), func(size int) []byte { return r.To(p.OFPort, p.VLAN, size) })
 }
 
 // defend tells the guest at a port that its tentative address is

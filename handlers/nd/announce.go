@@ -14,7 +14,13 @@ import (
 // Neighbor Advertisement messages to the all-nodes multicast address" (RFC 4861
 // section 7.2.6). The Override flag makes them take the new one at once, since
 // the address is its owner's alone.
+//
+// An address for which its guest may sign is the guest's own to announce (RFC 3971
+// section 8).
 func Announce(n *topology.Network, o topology.Owner, a netip.Addr, r *pipeline.Replies) {
+	if n.Send != nil && o.Learned {
+		return
+	}
 	h := wire.Headers{
 		SourceMAC: o.MAC, DestinationMAC: wire.AllNodesMAC,
 		Source: a, Destination: wire.AllNodes, HopLimit: wire.MaxHopLimit,

@@ -75,6 +75,8 @@ func Solicit(p *packet.Packet, l *learn.Lane, v *resolve.Lane, r *pipeline.Repli
 		return p.Relay(r)
 	case p.Owns(owner):
 		return reason.OwnAddress
+	case p.IPv6.SourceUnspecified() && protected(p, owner, target):
+		return p.Relay(r)
 	// Also for a guest that is away: it comes back with its address.
 	case p.IPv6.SourceUnspecified():
 		advertise(p, r, owner, target)
@@ -86,6 +88,8 @@ func Solicit(p *packet.Packet, l *learn.Lane, v *resolve.Lane, r *pipeline.Repli
 		return reason.Answered
 	case owner.Port.OFPort == 0:
 		return reason.TargetUnbound
+	case protected(p, owner, target):
+		return relay(p, why, r)
 	case p.IPv6.DestinationMulticast():
 		advertise(p, r, owner, target)
 		return reason.Answered
@@ -95,6 +99,14 @@ func Solicit(p *packet.Packet, l *learn.Lane, v *resolve.Lane, r *pipeline.Repli
 		return relay(p, why, r)
 	}
 	return reason.Misdirected
+}
+
+// protected reports whether its holder alone can answer for an address, on a network
+// with Secure Neighbor Discovery: it may be made of a key, as those that guests make
+// may be, or its holder was seen to sign for it. RFC 3971 has no way to sign for
+// another (RFC 6496 section 1).
+func protected(p *packet.Packet, owner topology.Owner, a netip.Addr) bool {
+	return p.Network.Send != nil && owner.Port != nil && (owner.Learned || p.Secured(a))
 }
 
 // relay re-sends p to other guests unless its source is still being learned:
@@ -132,6 +144,15 @@ func advertise(p *packet.Packet, r *pipeline.Replies, owner topology.Owner, targ
 	}
 	if owner.Router {
 		flags |= wire.FlagRouter
+	}
+	if n := p.Network; owner.Port == nil && p.MaySign && n.Signs() && target == n.Router.LinkLocal {
+		id := n.Send.Identity
+		b := r.Back(&p.Frame, wire.NeighborAdvertFrameLen+id.Overhead(len(p.Nonce)))
+		wire.PutNeighborAdvert(b, &h, target, owner.MAC, flags)
+		if id.Sign(b, wire.NeighborAdvertFrameLen, p.Now, p.Nonce) == nil {
+			return
+		}
+		r.Undo(len(r.List()) - 1)
 	}
 	b := r.Back(&p.Frame, wire.NeighborAdvertFrameLen)
 	wire.PutNeighborAdvert(b, &h, target, owner.MAC, flags)

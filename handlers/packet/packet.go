@@ -3,10 +3,12 @@
 package packet
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
 	"damselfly/handlers/reason"
+	"damselfly/internal/send"
 	"damselfly/internal/topology"
 	"damselfly/internal/wire"
 	"damselfly/pipeline"
@@ -28,6 +30,17 @@ type Packet struct {
 	// Routed says that the frame is as the router made it for another of its
 	// networks: its link-layer addresses are of that one.
 	Routed bool
+	// Verified says that the message is signed, and that the signature is its
+	// sender's (RFC 3971 section 5.2.2).
+	Verified bool
+	// MaySign says that there is time for a signature. Nonce is the option that an
+	// answer has to repeat, empty for none (RFC 3971 section 5.3.3).
+	MaySign bool
+	Nonce   []byte
+	// Adverts are the frames of the router's advertisements where they are signed for
+	// all; Peers are who signs, nil where nothing is verified.
+	Adverts [][]byte
+	Peers   *send.Peers
 	// Now is the time that the whole batch is handled at.
 	Now time.Time
 }
@@ -76,6 +89,21 @@ func (p *Packet) Honest(option wire.MAC, linked bool) pipeline.Reason {
 // Owns reports whether owner is the port that the packet came in by.
 func (p *Packet) Owns(owner topology.Owner) bool {
 	return owner.Port != nil && owner.Port.Key == p.Port.Key
+}
+
+// OwnsAddress reports whether the port that the packet came in by holds an address.
+func (p *Packet) OwnsAddress(a netip.Addr) bool {
+	owner, ok := p.Network.Owner(a)
+	return ok && p.Owns(owner)
+}
+
+// Secured reports whether somebody signs for an address (RFC 3971 section 8).
+func (p *Packet) Secured(a netip.Addr) bool {
+	if p.Peers == nil {
+		return false
+	}
+	_, ok := p.Peers.Port(send.Peer{Network: p.Network.Name, Addr: a})
+	return ok
 }
 
 // Relay re-sends the frame as it came, padding included, to whom its

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"damselfly/internal/send"
 	"damselfly/internal/topology"
 	"damselfly/internal/wire"
 	"damselfly/pipeline"
@@ -35,6 +36,30 @@ func Multicast(network uint16, mac wire.MAC, linkLocal netip.Addr, adverts []top
 // advertised reports whether Damselfly is what answers Router Solicitations on n.
 func advertised(n *topology.Network) bool {
 	return n.Router != nil && len(n.Adverts) > 0
+}
+
+// Signed writes adverts as they are at now, signed by id, to whom h says, each into the
+// room that into makes, with a nonce option that is empty for none. It reports
+// whether all could be signed.
+func Signed(id *send.Identity, adverts []topology.Advert, h *wire.Headers, now time.Time, nonce []byte, into func(size int) []byte) bool {
+	for i := range adverts {
+		a := &adverts[i]
+		size := frameLen(a)
+		b := into(size + id.Overhead(len(nonce)))
+		put(b, h, a, now)
+		if id.Sign(b, size, now, nonce) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// MulticastSigned is Multicast in the name of an identity, without a nonce.
+func MulticastSigned(network uint16, mac wire.MAC, id *send.Identity, adverts []topology.Advert, now time.Time, r *pipeline.Replies) {
+	h, made := headers(mac, id.Address), len(r.List())
+	if !Signed(id, adverts, &h, now, nil, func(size int) []byte { return r.Into(network, size) }) {
+		r.Undo(made)
+	}
 }
 
 // headers are those of every advertisement of a router, to all nodes.

@@ -57,6 +57,20 @@ func Solicit(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	if !p.IPv6.SourceUnspecified() {
 		h.DestinationMAC, h.Destination = p.Ethernet.Source(), p.IPv6.Source()
 	}
+	if p.Adverts != nil {
+		for _, frame := range p.Adverts {
+			copy(r.Back(&p.Frame, len(frame)), frame)
+		}
+		return reason.Answered
+	}
+	if p.MaySign && n.Signs() {
+		made := len(r.List())
+		if !Signed(n.Send.Identity, n.Adverts, &h, p.Now, p.Nonce, func(size int) []byte { return r.Back(&p.Frame, size) }) {
+			r.Undo(made)
+			return reason.NotSigned
+		}
+		return reason.Answered
+	}
 	for i := range n.Adverts {
 		a := &n.Adverts[i]
 		put(r.Back(&p.Frame, frameLen(a)), &h, a, p.Now)

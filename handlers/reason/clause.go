@@ -14,8 +14,10 @@ func RFC(r pipeline.Reason) string {
 		return clauses[r]
 	case r < firstDHCPv6:
 		return faultClauses[fault(r)]
-	case int(r) < Count:
+	case r < firstSEND:
 		return dhcpv6Clauses[dhcpv6Fault(r)]
+	case int(r) < Count:
+		return sendClauses[sendFault(r)]
 	}
 	return ""
 }
@@ -45,6 +47,10 @@ var clauses = [firstFault]string{
 	ForgedRouterFlag:      "RFC 4861 section 7.2.5",
 	GuestRA:               "RFC 6105 section 1",
 	GuestRedirect:         "RFC 4861 section 8.1",
+	SendUnsigned:          "RFC 3971 section 8",
+	SendUnsecured:         "RFC 3971 section 8",
+	NoCertificate:         "RFC 3971 section 6.4.5",
+	GuestPathAdvert:       "RFC 3971 section 6.4.5",
 	InverseOff:            "RFC 3122 section 5",
 	GuestInverseAdvert:    "RFC 3122 section 5",
 	ForgedAddressList:     "RFC 3122 section 5",

@@ -4,6 +4,7 @@
 //
 //	reason.go   the reasons of decisions: answered, re-sent, or a rule about who may say what
 //	fault.go    the reasons of malformed frames, one for each wire.Fault
+//	send.go     the reasons of messages that are signed wrongly, one for each send.Fault
 //	dhcpv6.go   the reasons of malformed DHCPv6, one for each dhcpv6.Fault
 //	clause.go   the RFC behind each of them
 //
@@ -12,6 +13,7 @@ package reason
 
 import (
 	"damselfly/internal/dhcpv6"
+	"damselfly/internal/send"
 	"damselfly/internal/wire"
 	"damselfly/pipeline"
 )
@@ -62,6 +64,19 @@ const (
 	GuestRedirect
 	// GuestMLDQuery: a Multicast Listener Query, or Multicast Router Discovery as of a router, from a guest that is none (RFC 4541 section 4).
 	GuestMLDQuery
+
+	// SendUnsigned: Neighbor Discovery without a signature where one is required (RFC 3971 section 8).
+	SendUnsigned
+	// SendUnsecured: it speaks unsigned for an address whose holder signs (RFC 3971 section 8).
+	SendUnsecured
+	// SendOverLimit: the port cost as many signatures as it may.
+	SendOverLimit
+	// NotSigned: the answer could not be signed.
+	NotSigned
+	// NoCertificate: a Certification Path Solicitation for what the router has no certificate of (RFC 3971 section 6.4.5).
+	NoCertificate
+	// GuestPathAdvert: a Certification Path Advertisement from a guest.
+	GuestPathAdvert
 
 	// InverseOff: Inverse Neighbor Discovery on a network that does not have it (RFC 3122 section 5).
 	InverseOff
@@ -162,11 +177,14 @@ const (
 	firstFault
 )
 
+// firstSEND is the first reason of a message that is signed wrongly.
+const firstSEND = firstDHCPv6 + pipeline.Reason(dhcpv6.Faults) - 1
+
 const firstDHCPv6 = firstFault + pipeline.Reason(wire.Faults) - 1
 
 // Count is the number of reasons, those of the pipeline included: they run
 // from 0 to Count-1.
-const Count = int(firstDHCPv6) + dhcpv6.Faults - 1
+const Count = int(firstSEND) + send.Faults - 1
 
 type entry struct{ name, text string }
 
@@ -188,14 +206,21 @@ var entries = [firstFault]entry{
 	OwnAddress:    {"own-address", "a guest asked about its own address, which nobody else has: silence is the right answer"},
 	TargetUnbound: {"target-unbound", "the address belongs to a port whose interface is not on the switch"},
 
-	ForgedMAC:          {"forged-mac", "the Ethernet source is neither the port's `mac` nor that of one of its `allowed_address_pairs`; a port that bridges other hosts needs `unknown: true`"},
-	ForgedLinkLayer:    {"forged-link-layer", "a link-layer address option names a MAC that is neither the port's nor that of one of its `allowed_address_pairs`"},
-	ForgedSource:       {"forged-source", "the source address is another's, or on no prefix where guests make their own; what the port may use beside its own goes into its `allowed_address_pairs`"},
-	ForgedTarget:       {"forged-target", "a guest advertised an address that is another's, or on no prefix where guests make their own; what it answers for goes into its `allowed_address_pairs`"},
-	Learning:           {"learning", "from or for an address that nobody is known to hold: the others are asked for a moment, then it is the port's; guests try again by themselves"},
-	ForgedRouterFlag:   {"forged-router-flag", "a guest advertised itself as a router; if it is one, its port needs `router: true`"},
-	GuestRA:            {"guest-ra", "a Router Advertisement from a guest; only a port with `router: true` on a network that Damselfly does not advertise may send one"},
-	GuestRedirect:      {"guest-redirect", "a Redirect from a guest"},
+	ForgedMAC:        {"forged-mac", "the Ethernet source is neither the port's `mac` nor that of one of its `allowed_address_pairs`; a port that bridges other hosts needs `unknown: true`"},
+	ForgedLinkLayer:  {"forged-link-layer", "a link-layer address option names a MAC that is neither the port's nor that of one of its `allowed_address_pairs`"},
+	ForgedSource:     {"forged-source", "the source address is another's, or on no prefix where guests make their own; what the port may use beside its own goes into its `allowed_address_pairs`"},
+	ForgedTarget:     {"forged-target", "a guest advertised an address that is another's, or on no prefix where guests make their own; what it answers for goes into its `allowed_address_pairs`"},
+	Learning:         {"learning", "from or for an address that nobody is known to hold: the others are asked for a moment, then it is the port's; guests try again by themselves"},
+	ForgedRouterFlag: {"forged-router-flag", "a guest advertised itself as a router; if it is one, its port needs `router: true`"},
+	GuestRA:          {"guest-ra", "a Router Advertisement from a guest; only a port with `router: true` on a network that Damselfly does not advertise may send one"},
+	GuestRedirect:    {"guest-redirect", "a Redirect from a guest"},
+	SendUnsigned:     {"send-unsigned", "Neighbor Discovery without a signature on a network whose `send` is `require`"},
+	SendUnsecured:    {"send-unsecured", "it speaks unsigned for an address whose holder signs what it says"},
+	SendOverLimit:    {"send-over-limit", "the port had as many signatures verified or made as its limit of class `send` allows"},
+	NotSigned:        {"not-signed", "the answer could not be signed; look at the network's `key`"},
+	NoCertificate:    {"no-certificate", "asks for a certificate that the router does not have; see the network's `certificate`"},
+	GuestPathAdvert:  {"guest-path-advert", "a guest's certificates for a router; only the router of the network sends its own"},
+
 	InverseOff:         {"inverse-off", "Inverse Neighbor Discovery on a network without `inverse_nd: true`"},
 	InverseUnknown:     {"inverse-unknown", "asks for the addresses of a link-layer address that no port of the network has"},
 	GuestInverseAdvert: {"guest-inverse-advert", "a guest's own answer to Inverse Neighbor Discovery; Damselfly answers for all, so nobody sends it"},
@@ -258,8 +283,10 @@ func Name(r pipeline.Reason) string {
 		return entries[r].name
 	case r < firstDHCPv6:
 		return fault(r).String()
-	case int(r) < Count:
+	case r < firstSEND:
 		return "dhcpv6-" + dhcpv6Fault(r).String()
+	case int(r) < Count:
+		return "send-" + sendFault(r).String()
 	}
 	return "unknown"
 }
@@ -271,8 +298,10 @@ func Explain(r pipeline.Reason) string {
 		return entries[r].text
 	case r < firstDHCPv6:
 		return faultTexts[fault(r)]
-	case int(r) < Count:
+	case r < firstSEND:
 		return dhcpv6Texts[dhcpv6Fault(r)]
+	case int(r) < Count:
+		return sendTexts[sendFault(r)]
 	}
 	return ""
 }

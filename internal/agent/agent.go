@@ -13,7 +13,6 @@ import (
 
 	"damselfly/handlers"
 	"damselfly/handlers/nd"
-	"damselfly/handlers/ra"
 	"damselfly/handlers/reason"
 	"damselfly/internal/bridge"
 	"damselfly/internal/capture"
@@ -23,6 +22,7 @@ import (
 	"damselfly/internal/ovsdb"
 	"damselfly/internal/punt"
 	"damselfly/internal/puntport"
+	"damselfly/internal/send"
 	"damselfly/internal/store"
 	"damselfly/internal/timers"
 	"damselfly/internal/topology"
@@ -67,6 +67,7 @@ type Agent struct {
 	moved   *timers.Announcer
 	tap     *capture.Tap
 	leases  *leases
+	secured *secured
 	drops   *drops
 	tracked *connections
 	rules   *ruleLog
@@ -96,6 +97,8 @@ type Agent struct {
 	conn   *openflow.Conn // guarded by mu; nil while there is none
 	status Status         // guarded by mu
 	served topology.Keys  // guarded by mu; the keys in use
+	// modifiers are those in use; guarded by mu, and not changed once there.
+	modifiers map[string]send.Modifier
 }
 
 // Run serves until ctx ends or a SIGINT or SIGTERM comes, and then stops in
@@ -112,7 +115,7 @@ func Run(ctx context.Context, o Options) error {
 	a := &Agent{
 		o: o, log: o.Log, config: cfg, started: cfg, ring: make(chan struct{}, 1), hup: make(chan os.Signal, 1),
 		ids:   bridge.IDs{FirstGroup: cfg.IDs.Groups, FirstMeter: cfg.IDs.Meters},
-		stats: pipeline.NewStats(lanes+1, int(punt.Classes), reason.Count),
+		stats: pipeline.NewStats(lanes+2, int(punt.Classes), reason.Count),
 		drops: newDrops(), port: puntport.NewLane(o.Log),
 	}
 	a.sink = a.port.NewSink(sink{a})
@@ -157,7 +160,7 @@ func (a *Agent) serve(ctx context.Context, view ovsdb.View) error {
 	}
 	a.owner = timers.New(timers.Config{
 		Sink: a.sink, Said: a.said, Log: a.log,
-		Compose: ra.Multicast,
+		Compose: a.composeAdverts,
 	})
 	a.moved = timers.NewAnnouncer(timers.AnnouncerConfig{Sink: a.sink, Compose: nd.Announce, Log: a.log})
 	a.tracked, a.rules = newConnections(a, view.RunDir), newRuleLog(a)
@@ -185,6 +188,12 @@ func (a *Agent) serve(ctx context.Context, view ovsdb.View) error {
 	lanesCtx, stopLanes := context.WithCancel(running)
 	lanesDone := make(chan error, 1)
 	go func() { lanesDone <- a.runLanes(lanesCtx) }()
+	secureCtx, stopSecure := context.WithCancel(running)
+	secureDone := make(chan struct{})
+	go func() {
+		a.secured.owner.Run(secureCtx)
+		close(secureDone)
+	}()
 	slowCtx, stopSlow := context.WithCancel(running)
 	slowDone := make(chan struct{})
 	go func() {
@@ -201,6 +210,8 @@ func (a *Agent) serve(ctx context.Context, view ovsdb.View) error {
 	if !lanesEnded {
 		err = <-lanesDone
 	}
+	stopSecure() // the workers are at rest: what they handed over is verified
+	<-secureDone
 	stopSlow() // the workers are at rest: what they handed over is answered
 	<-slowDone
 	a.state.closePulse(a.log) // the last replies have left by it

@@ -12,6 +12,7 @@ import (
 	"damselfly/handlers/mld"
 	"damselfly/handlers/reason"
 	"damselfly/handlers/resolve"
+	"damselfly/handlers/secure"
 	codec "damselfly/internal/dhcpv6"
 	"damselfly/internal/lease"
 	"damselfly/internal/slowlane"
@@ -47,6 +48,7 @@ type leases struct {
 	deciding *dhcpv6.Server
 	decider  *handlers.Decider
 	workers  []*dhcpv6.Server
+	rings    []*slowlane.Ring // of the workers
 	asking   *asking
 	told     told   // the slow lane's
 	replay   replay // the slow lane's
@@ -90,17 +92,22 @@ func (a *Agent) openLeases() (*leases, error) {
 	}
 	l.neighbors, l.listeners = a.newNeighbors(&l.told), a.newListeners()
 	wake := make(chan struct{}, 1)
+	a.secured = a.newSecured(wake)
+	l.learned.signs = a.secured.shared
 	l.owner = &slowlane.Owner{
-		Wake: wake, Decide: l.decide, Tick: l.tick, Sink: a.sink, Log: a.log, Pace: slowPace,
+		Rings: []*slowlane.Ring{a.secured.onward},
+		Wake:  wake, Decide: l.decide, Tick: l.tick, Sink: a.sink, Log: a.log, Pace: slowPace,
 		Count: func(port uint16, class uint8, r pipeline.Reason) { a.stats.Add(lanes, port, class, r) },
 	}
 	_, _ = l.replay.next() // so that no client waits for the era; without one it is tried again
 	id := codec.DUID(book.DUID())
 	l.deciding = &dhcpv6.Server{ID: id, Reconfigures: true, NewKey: newKey, NextReplay: l.replay.next, Uplink: &a.relay}
-	l.decider = handlers.NewDecider(handlers.Services{DHCPv6: l.deciding, Learn: l.learned.lane, Resolve: l.neighbors.lane, Listen: l.listeners.lane}, a.log)
+	l.decider = handlers.NewDecider(handlers.Services{DHCPv6: l.deciding, Learn: l.learned.lane, Resolve: l.neighbors.lane, Listen: l.listeners.lane,
+		Secure: &secure.Lane{Shared: a.secured.shared}}, a.log)
 	for range lanes {
 		ring := slowlane.NewRing(slowPlaces, slowShare, wake)
 		l.owner.Rings = append(l.owner.Rings, ring)
+		l.rings = append(l.rings, ring)
 		l.workers = append(l.workers, &dhcpv6.Server{
 			ID: id, Committed: &dhcpv6.Committed{View: book.View()}, Slow: ring, Reconfigures: true,
 			Heard: l.asking.heard,
@@ -125,13 +132,15 @@ func (l *leases) now() store.Clock {
 // handler is the Handler of lane n: the fast lane, and the door to the slow one.
 func (l *leases) handler(n int) pipeline.Handler {
 	committed := l.workers[n].Committed.(*dhcpv6.Committed)
-	ring := l.owner.Rings[n]
-	services := &handlers.Services{DHCPv6: l.workers[n], Learn: &learn.Lane{Slow: ring}, Resolve: &resolve.Lane{Slow: ring}, Listen: &mld.Lane{Slow: ring}, Matched: l.a.rules.matched}
+	ring, signed := l.rings[n], l.a.secured.owner.Rings[n]
+	services := &handlers.Services{DHCPv6: l.workers[n], Learn: &learn.Lane{Slow: ring}, Resolve: &resolve.Lane{Slow: ring}, Listen: &mld.Lane{Slow: ring},
+		Secure: &secure.Lane{Shared: l.a.secured.shared, Slow: signed}, Matched: l.a.rules.matched}
 	decide := services.Bind(l.a.snapshot.Load, time.Now, l.a.log)
 	return func(batch []pipeline.Frame, r *pipeline.Replies, reasons []pipeline.Reason) {
 		committed.Now = l.now()
 		decide(batch, r, reasons)
 		ring.Wake()
+		signed.Wake()
 	}
 }
 

@@ -22,6 +22,7 @@
 //	asking.go     asking them again until they do
 //	replay.go     numbers that only grow
 //	learned.go    addresses learned from guests, beside the leases in the slow lane
+//	secure.go     the lane that verifies and makes signatures; modifiers.go what routers' addresses are made of
 //	events.go     what the log tells of leases
 //	exhausted.go  pools with nothing left
 //	leases.go     what `damselfly leases` shows

@@ -6,6 +6,7 @@ import (
 
 	"damselfly/flows"
 	"damselfly/internal/ovsdb"
+	"damselfly/internal/send"
 	"damselfly/internal/store"
 	"damselfly/internal/topology"
 	"damselfly/internal/wire"
@@ -107,18 +108,20 @@ type known struct {
 	Neighbors map[string][]topology.Neighbor
 	Upstream  map[string][]topology.Upstream
 	Listening map[string]*topology.Listening
+	Modifiers map[string]send.Modifier
 }
 
 // known returns what is known now, by which `damselfly plan` compiles what a run
 // would.
 func (a *Agent) known() known {
 	a.mu.Lock()
-	keys, spec := a.served, a.config.Topology
+	keys, spec, modifiers := a.served, a.config.Topology, a.modifiers
 	a.mu.Unlock()
 	return known{
 		Keys: keys, Delegated: a.leases.delegated(keys),
 		Leased: a.leases.leased(keys, spec), Learned: a.leases.learned.held(keys),
 		Neighbors: a.leases.neighbors.found(keys), Upstream: a.leases.neighbors.heard(),
 		Listening: new(listenedByKey).of(a.leases.listeners.table.View(), keys),
+		Modifiers: modifiers,
 	}
 }

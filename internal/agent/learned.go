@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"damselfly/handlers/learn"
+	"damselfly/handlers/secure"
 	"damselfly/internal/binding"
 	"damselfly/internal/store"
 	"damselfly/internal/topology"
@@ -21,6 +22,7 @@ type learned struct {
 	table   *binding.Table
 	lane    *learn.Lane
 	told    *told
+	signs   *secure.Shared
 	snap    *topology.Snapshot // what the bindings were last held against
 	failing bool
 	// counts of events by kind, for anybody to read.
@@ -79,7 +81,7 @@ func (l *learned) finish(r *pipeline.Replies) (rest time.Duration) {
 	for _, e := range l.table.Events() {
 		l.counts[e.Kind].Add(1)
 		if l.snap != nil {
-			learn.Send(l.snap, e, r)
+			learn.Send(l.snap, e, l.signs, r)
 		}
 		l.tell(e)
 	}

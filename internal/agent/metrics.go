@@ -59,6 +59,8 @@ var (
 	querierDesc  = desc("multicast_querier", "Whether Damselfly asks who listens on a network (1), or another or nobody does (0).", "network")
 	mcastDesc    = desc("multicast_messages_total", "Messages about multicast that nobody's message was the cause of: queries, advertisements, terminations, reports on behalf of moved ports.", "kind")
 	floatsDesc   = desc("floating_addresses", "Addresses and prefixes that float, by the network on which they do, by form, and by whether their guest is there.", "network", "form", "guest")
+	signedDesc   = desc("signatures_total", "Signed messages of guests by what was wrong with them; good where nothing was. Where the network's mode is observe they pass all the same.", "result")
+	securedDesc  = desc("secured_addresses", "Addresses that guests sign for.")
 	problemsDesc = desc("problems", "Objects of the configuration that are not served.")
 )
 
@@ -101,6 +103,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	c.neighbors(counter)
 	c.listeners(counter, gauge)
 	c.metadata(counter, gauge)
+	c.signatures(counter, gauge)
 	c.a.readDrops(context.Background())
 	s := c.a.Status()
 	for _, p := range s.Ports {

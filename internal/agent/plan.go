@@ -104,7 +104,7 @@ func plannedSnapshot(ctx context.Context, cfg *config.Config, view ovsdb.View, p
 	var b topology.Builder
 	in := topology.Input{Spec: cfg.Topology, Keys: known.Keys, Bindings: bindings,
 		Delegated: known.Delegated, Leased: known.Leased, Learned: known.Learned,
-		Neighbors: known.Neighbors, Upstream: known.Upstream, Listening: known.Listening}
+		Neighbors: known.Neighbors, Upstream: known.Upstream, Listening: known.Listening, Modifiers: known.Modifiers}
 	snap, problems := b.Build(in)
 	if snap != nil && known.Listening == nil {
 		in.Listening = plannedListening(snap, known.Keys, held)
@@ -149,6 +149,8 @@ func plannedKnown(ctx context.Context, cfg *config.Config, networks, ports []str
 	l := &leases{book: book, boot: now.Boot}
 	k.Delegated, k.Leased = l.delegated(k.Keys), l.leased(k.Keys, cfg.Topology)
 	k.Learned = (&learned{table: table}).held(k.Keys)
+	var kept modifiers
+	k.Modifiers, _ = kept.of(s, cfg.Topology, false)
 	return k, nil
 }
 

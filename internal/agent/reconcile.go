@@ -38,6 +38,9 @@ type state struct {
 	deprecated map[string][]topology.Deprecated
 	former     map[string][]topology.FormerRouter
 
+	// modifiers are what routers' addresses are made of beside their keys.
+	modifiers modifiers
+
 	// retry fires when reconciling should be tried again.
 	retry *time.Timer
 	pulse *pulse.Tap
@@ -180,6 +183,7 @@ func (a *Agent) build(view ovsdb.View, pulseName string) *topology.Snapshot {
 		Learned:   a.leases.learned.held(a.state.keys.keys),
 		Neighbors: a.leases.neighbors.found(a.state.keys.keys), Upstream: a.leases.neighbors.heard(),
 		Listening: a.leases.listeners.keyed.of(a.leases.listeners.table.View(), a.state.keys.keys),
+		Modifiers: a.modifiersOf(spec),
 	}
 	snap, problems := a.state.builder.Build(in)
 	if snap != nil {

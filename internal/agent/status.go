@@ -69,6 +69,10 @@ type NetworkStatus struct {
 	// Exhausted are what DHCPv6 clients have asked for and there is none left
 	// of: "prefix", or "address in" with the subnet.
 	Exhausted []string `json:"exhausted,omitempty"`
+	// Send is the mode of Secure Neighbor Discovery, "" for none; Signs whether the
+	// router signs.
+	Send  string `json:"send,omitempty"`
+	Signs bool   `json:"signs,omitempty"`
 }
 
 // PortStatus is one port of a Status.
@@ -87,6 +91,8 @@ type PortStatus struct {
 	// hold MaxLearned; -1 is without a bound.
 	Learned    []netip.Addr `json:"learned,omitempty"`
 	MaxLearned int          `json:"max_learned"`
+	// Secured are those that its guest signs for (RFC 3971).
+	Secured []netip.Addr `json:"secured,omitempty"`
 	// Frames counts the frames punted from the port by how they ended.
 	Frames map[string]uint64 `json:"frames,omitempty"`
 	// Drops counts the port's frames that were dropped, by the switch as by
@@ -115,9 +121,10 @@ func (a *Agent) Status() Status {
 	}
 	if snap := a.snapshot.Load(); snap != nil {
 		s.Networks = a.networkStatus(snap)
-		inSwitch := a.drops.byPort()
+		inSwitch, secured := a.drops.byPort(), a.secured.byPort()
 		for _, p := range snap.Ports {
 			ps := a.portStatus(p)
+			ps.Secured = secured[p.Name]
 			ps.Drops = a.dropsOf(p, inSwitch[p.Key])
 			s.Ports = append(s.Ports, ps)
 		}
@@ -143,6 +150,9 @@ func (a *Agent) networkStatus(snap *topology.Snapshot) []NetworkStatus {
 		}
 		if n.Router != nil {
 			ns.Router = fmt.Sprintf("%s (%s)", n.Router.LinkLocal, n.Router.MAC)
+		}
+		if n.Send != nil {
+			ns.Send, ns.Signs = n.Send.Mode.String(), n.Signs()
 		}
 		for _, p := range a.leases.told.exhausted.of(n.Name) {
 			ns.Exhausted = append(ns.Exhausted, p.String())
@@ -206,6 +216,11 @@ func (s *Status) Print(w io.Writer) error {
 			next = time.Until(*n.NextAdvertisement).Round(time.Second).String()
 		}
 		fmt.Fprintf(tw, "%s\t%v\t%s\t%d\t%s\n", n.Name, n.Prefixes, orDash(n.Router), n.Advertisements, next)
+	}
+	for _, n := range s.Networks {
+		if n.Send != "" {
+			fmt.Fprintf(tw, "%s\tsend: %s, router signs: %v\n", n.Name, n.Send, n.Signs)
+		}
 	}
 	fmt.Fprintln(tw, "\nPORT\tNETWORK\tMAC\tOFPORT\tADDRESSES\tLEARNED\tFRAMES")
 	for _, p := range s.Ports {

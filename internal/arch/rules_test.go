@@ -17,6 +17,7 @@ import (
 // other.
 var layers = [][]string{
 	{"internal/wire", "internal/punt", "pipeline", "internal/store", "internal/ovsdb", "internal/pulse", "internal/lab", "internal/relay6", "internal/unixctl", "internal/conntrack"},
+	{"internal/send"},
 	{"internal/topology", "internal/annex", "internal/capture", "internal/puntport", "internal/slowlane", "internal/dhcpv6"},
 	{"internal/lease", "internal/binding", "internal/neighbor", "internal/multicast", "internal/metadata"},
 	{"flows", "handlers", "internal/config"},

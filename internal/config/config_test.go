@@ -230,7 +230,7 @@ func TestReferenceNamesEveryKey(t *testing.T) {
 		"options": builtKeys(option), "a delegation": builtKeys(delegation), "a reservation": builtKeys(reservation), "a vendor": builtKeys(vendor), "a pair": builtKeys(addressPair),
 		"an uplink": builtKeys(uplink), "multicast": builtKeys(multicast), "multicast of a port": builtKeys(portMulticast),
 		"the metadata service": builtKeys(metadata), "an instance": builtKeys(instance),
-		"a security group": builtKeys(securityGroup), "a rule": builtKeys(rule),
+		"a security group": builtKeys(securityGroup), "a rule": builtKeys(rule), "Secure Neighbor Discovery": builtKeys(secure),
 	} {
 		if len(built) < 2 {
 			t.Errorf("%s: found only the keys %v", name, built)

@@ -7,7 +7,7 @@
 //	Load        path -> Config or Mistakes (load.go), over files of bounded size (file.go)
 //	guard       bytes -> syntax tree; refuses what could grow without bounds: anchors, aliases, tags, depth (syntax.go)
 //	reader      one value of the tree -> one field, or a Mistake (reader.go, scalar.go)
-//	schema      which keys there are, which are not built yet (schema.go, schema_network.go, schema_port.go, schema_dhcpv6.go, schema_group.go)
+//	schema      which keys there are (schema.go, schema_network.go, schema_port.go, schema_dhcpv6.go, schema_group.go, schema_send.go)
 //	topology    what the keys may say together is topology.Validate's; its Problems get their places here (load.go)
 //	LoadPlaced  the same, and where each key stands (places.go)
 //	Watch       calls back with the next Config when the files change (watch.go)
@@ -22,7 +22,7 @@
 //	punt                                    auto
 //	ids.groups, ids.meters                  0xdf000000, 0: object KEY has the ids from there + KEY * 16
 //	limits                                  ns 100/200, na 100/200, rs 20/40, dhcpv6 50/100, echo 100/200, error
-//	                                        20/40, source 20/40, log 5/10, inverse 5/10, opens 4000/8000 (frames a second / burst, each port);
+//	                                        20/40, source 20/40, log 5/10, send 10/20, inverse 5/10, opens 4000/8000 (frames a second / burst, each port);
 //	                                        addresses 32, leases 16
 //	networks[].mtu                          not advertised; advertisements keep to 1280 octets
 //	networks[].router_advertisement:
@@ -33,6 +33,7 @@
 //	  reachable_time, retrans_timer         0s: hosts decide
 //	  encrypted_dns[].alpn                  [dot]
 //	networks[].inverse_nd                   false
+//	networks[].send.mode                    none; min_bits 1024, sec 1
 //	networks[].subnets[]:
 //	  mode                                  slaac
 //	  gateway                               the first address of the prefix

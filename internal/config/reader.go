@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -28,7 +27,7 @@ type value struct {
 // reader puts a value where it belongs, or notes Mistakes.
 type reader func(value)
 
-// keys is what a map may hold; nil is a key whose function is not built yet.
+// keys is what a map may hold.
 type keys map[string]reader
 
 // decoder walks the trees of a configuration.
@@ -104,10 +103,6 @@ func (v value) fields(known keys) {
 		r, ok := known[name]
 		if !ok {
 			v.wrongAt(tk, show, "%s", unknownKey(name, known))
-			continue
-		}
-		if r == nil {
-			v.wrongAt(tk, show, "is not built yet; leave it out")
 			continue
 		}
 		if e.Value == nil {
@@ -206,6 +201,5 @@ func unknownKey(name string, known keys) string {
 
 // listed names the keys that can be used.
 func listed(known keys) string {
-	names := slices.DeleteFunc(sorted(known), func(name string) bool { return known[name] == nil })
-	return strings.Join(names, ", ")
+	return strings.Join(sorted(known), ", ")
 }

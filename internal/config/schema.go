@@ -49,15 +49,6 @@ func (c *draft) top() keys {
 	return k
 }
 
-// without adds keys of the format whose function does not exist yet: they are
-// refused as such, never accepted and ignored.
-func (k keys) without(names ...string) keys {
-	for _, n := range names {
-		k[n] = nil
-	}
-	return k
-}
-
 // once refuses a key that another file had.
 func (c *draft) once(r reader) reader {
 	return func(v value) {
@@ -90,14 +81,14 @@ func limits(to *topology.Limits, b bounds) reader {
 			"groups":      numberOrNone(b.groups, mostAddresses, topology.UnlimitedGroups),
 			"connections": numberOrNone(b.connections, mostAddresses, topology.UnlimitedConnections),
 		}
-		for _, class := range []punt.Class{punt.NS, punt.NA, punt.RS, punt.MLD, punt.DHCPv6, punt.Echo, punt.Error, punt.Unknown, punt.Metadata, punt.Source, punt.Log, punt.Opens, punt.Inverse} {
+		for _, class := range []punt.Class{punt.NS, punt.NA, punt.RS, punt.MLD, punt.DHCPv6, punt.Echo, punt.Error, punt.Unknown, punt.Metadata, punt.Source, punt.Log, punt.Opens, punt.Inverse, punt.SEND} {
 			k[class.String()] = func(v value) {
 				var l topology.Limit
 				limit(&l)(v)
 				m[class] = l
 			}
 		}
-		v.fields(k.without("send"))
+		v.fields(k)
 		*to = m
 	}
 }

@@ -21,7 +21,8 @@ func network(n *topology.NetworkSpec) reader {
 			"inverse_nd":           boolean(&n.InverseND),
 			"multicast":            optional(&n.Multicast, multicast),
 			"metadata":             optional(&n.Metadata, metadata),
-		}.without("send"))
+			"send":                 secure(&n.Send),
+		})
 	}
 }
 

@@ -216,11 +216,20 @@ func OfTag(tag uint16) (key uint16) {
 // (Source), which a packet of any kind may have.
 func (c Class) ByPort() bool {
 	switch c {
-	case NS, NA, RS, MLD, DHCPv6, Echo, Inverse:
+	case NS, NA, RS, MLD, DHCPv6, Echo, Inverse, SEND:
 		return true
 	}
 	return false
 }
+
+// Marks of Secure Neighbor Discovery in a frame's note, for the classes whose
+// notes the switch leaves 0.
+const (
+	// SecureSeen: it was looked at where signatures are verified and made.
+	SecureSeen = 1 << 0
+	// SecureVerified: it is signed, and rightly.
+	SecureVerified = 1 << 1
+)
 
 // Version is the first octet of the userdata of every punting flow. A frame
 // with another version comes from flows of another layout and is not

@@ -47,6 +47,8 @@ func ofUpper(protocol uint8, b []byte) punt.Class {
 		case wire.TypeMLDQuery, wire.TypeMLDv1Report, wire.TypeMLDDone, wire.TypeMLDv2Report,
 			wire.TypeMRDAdvert, wire.TypeMRDSolicit, wire.TypeMRDTermination:
 			return punt.MLD
+		case wire.TypePathSolicit:
+			return punt.SEND
 		case wire.TypeInverseSolicit:
 			return punt.Inverse
 		case wire.TypeEchoRequest:

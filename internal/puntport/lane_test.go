@@ -59,6 +59,7 @@ func TestClassOf(t *testing.T) {
 		"DHCPv6":                  {upper(17, to(547), 0), punt.DHCPv6},
 		"DHCPv6 behind extension": {upper(17, to(547), 2), punt.DHCPv6},
 		"other UDP":               {upper(17, to(53), 0), punt.None},
+		"path":                    {upper(58, message(148), 0), punt.SEND},
 		"echo reply":              {upper(58, message(129), 0), punt.None},
 		"TCP":                     {upper(6, to(547), 0), punt.None},
 		"IPv4":                    {append(make([]byte, 12), 8, 0, 0x45), punt.None},

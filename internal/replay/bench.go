@@ -8,6 +8,7 @@ import (
 	"damselfly/handlers"
 	"damselfly/handlers/learn"
 	"damselfly/handlers/reason"
+	"damselfly/handlers/secure"
 	"damselfly/internal/punt"
 	"damselfly/internal/topology"
 	"damselfly/internal/wire"
@@ -90,7 +91,8 @@ func NewBench(snap *topology.Snapshot, frames []Frame) (*Bench, error) {
 	if b.learned, err = openLearned(); err != nil {
 		return nil, err
 	}
-	services := handlers.Services{DHCPv6: b.leases.server, Learn: &learn.Lane{Slow: later{}}}
+	services := handlers.Services{DHCPv6: b.leases.server, Learn: &learn.Lane{Slow: later{}},
+		Secure: &secure.Lane{Shared: secure.NewShared(), Verifies: true}}
 	b.handler = services.Bind(
 		func() *topology.Snapshot { return b.snap },
 		func() time.Time { return b.now },

@@ -41,7 +41,7 @@ func (l *learned) at(t time.Time) (changed bool) {
 // sent adds what a frame made Damselfly say beside its answer.
 func (l *learned) sent(s *topology.Snapshot, r *pipeline.Replies) {
 	for _, e := range l.table.Events() {
-		learn.Send(s, e, r)
+		learn.Send(s, e, nil, r)
 	}
 }
 

@@ -5,16 +5,17 @@ package store
 type Bucket string
 
 const (
-	bucketMeta     Bucket = "meta"       // the format number; this package alone writes it
-	BucketKeys     Bucket = "keys"       // kind and name -> small number, see AllocateKeys
-	BucketPrefixes Bucket = "advertised" // network and prefix -> flags and lifetimes, see RecordAdvertised
-	BucketRouters  Bucket = "routers"    // network -> identity of its router, see RecordRouter
-	BucketLeases   Bucket = "leases"     // port, kind, network and address -> lease, see package lease; read and written by Journal
-	BucketServer   Bucket = "dhcpv6"     // what the DHCPv6 server is known by, see package lease
-	BucketLearned  Bucket = "learned"    // network and address -> port that holds it, see package binding
+	bucketMeta      Bucket = "meta"       // the format number; this package alone writes it
+	BucketKeys      Bucket = "keys"       // kind and name -> small number, see AllocateKeys
+	BucketPrefixes  Bucket = "advertised" // network and prefix -> flags and lifetimes, see RecordAdvertised
+	BucketRouters   Bucket = "routers"    // network -> identity of its router, see RecordRouter
+	BucketLeases    Bucket = "leases"     // port, kind, network and address -> lease, see package lease; read and written by Journal
+	BucketServer    Bucket = "dhcpv6"     // what the DHCPv6 server is known by, see package lease
+	BucketModifiers Bucket = "modifiers"  // network -> its router's key and what its address is made of beside it, see RecordModifier
+	BucketLearned   Bucket = "learned"    // network and address -> port that holds it, see package binding
 )
 
 // allBuckets are the buckets of the newest format.
 func allBuckets() []Bucket {
-	return []Bucket{bucketMeta, BucketKeys, BucketPrefixes, BucketRouters, BucketLeases, BucketServer, BucketLearned}
+	return []Bucket{bucketMeta, BucketKeys, BucketPrefixes, BucketRouters, BucketLeases, BucketServer, BucketLearned, BucketModifiers}
 }

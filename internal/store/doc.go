@@ -20,6 +20,7 @@
 //	deadline.go  Deadline: an instant that a step of the wall clock does not move
 //	keys.go      stable small numbers for ports and networks, by name
 //	prefixes.go  prefixes that were advertised and may still be in use by guests
+//	modifiers.go what routers' addresses are made of beside their keys
 //	routers.go   who advertised on a network, to say goodbye after a crash
 //
 // The file is a bbolt database named state.db. One goroutine owns each kind of

@@ -28,9 +28,10 @@ type migration func(*Tx) error
 //	1 -> 2  leases and the DHCPv6 server's identity, new buckets
 //	2 -> 3  the newest leases are in a journal beside the file
 //	3 -> 4  learned addresses, a new bucket
+//	4 -> 5  modifiers of routers' addresses, a new bucket
 func migrations() []migration {
 	nothing := func(*Tx) error { return nil }
-	return []migration{newBuckets, nothing, newBuckets}
+	return []migration{newBuckets, nothing, newBuckets, newBuckets}
 }
 
 // journalFormat is the first format with a journal. Journal files that lie beside

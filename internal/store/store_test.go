@@ -196,6 +196,7 @@ func TestBucketsOfFormat(t *testing.T) {
 		1: {"meta", "keys", "advertised", "routers"},
 		3: {"meta", "keys", "advertised", "routers", "leases", "dhcpv6"},
 		4: {"meta", "keys", "advertised", "routers", "leases", "dhcpv6", "learned"},
+		5: {"meta", "keys", "advertised", "routers", "leases", "dhcpv6", "learned", "modifiers"},
 	}
 	if diff := cmp.Diff(want[newestFormat(migrations())], allBuckets()); diff != "" {
 		t.Errorf("a changed list needs a migration (-want +got):\n%s", diff)

@@ -40,7 +40,8 @@ type AnnouncerConfig struct {
 	// Sink takes the advertisements. Its WriteReplies is called by Run's
 	// goroutine alone.
 	Sink pipeline.Sink
-	// Compose writes the frame that tells n of its address a, which o holds.
+	// Compose writes the frame that tells n of its address a, which o holds, or
+	// nothing where that is o's own to tell.
 	Compose func(n *topology.Network, o topology.Owner, a netip.Addr, r *pipeline.Replies)
 	// Log reports when sending begins to fail and works again; nil discards.
 	Log *slog.Logger
@@ -183,7 +184,10 @@ func (c *Announcer) announce(now time.Time) time.Duration {
 		if n == nil {
 			delete(c.pending, at)
 		} else if o, _, ok := placeOf(n, at.addr); ok {
-			c.c.Compose(n, o, at.addr, c.replies)
+			made := len(c.replies.List())
+			if c.c.Compose(n, o, at.addr, c.replies); len(c.replies.List()) == made {
+				delete(c.pending, at) // it is not Damselfly's to tell
+			}
 		} else {
 			// It left again. Wherever it comes back, it is announced anew.
 			delete(c.pending, at)

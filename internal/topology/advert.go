@@ -107,7 +107,7 @@ func (a *advertiser) compile(deprecated []Deprecated) []Advert {
 	}
 	options = append(options, deprecatedOptions(deprecated)...)
 	options = append(options, a.informationOptions(a.other)...)
-	return pack(a.header, a.net.Router.MAC, options, a.net.MTU)
+	return pack(a.header, a.net.Router.MAC, options, a.net.MTU, sendReserve(a.net))
 }
 
 // linkOptions say what the link is like.
@@ -146,12 +146,13 @@ func (a *advertiser) informationOptions(lifetime time.Duration) []option {
 // order. Each has the same header, and the source link-layer address, for
 // hosts that miss the others. "If including all options causes the size of an
 // advertisement to exceed the link MTU, multiple advertisements can be sent,
-// each containing a subset of the options" (RFC 4861 section 6.2.3).
-func pack(header ndp.RouterAdvertisement, mac wire.MAC, options []option, mtu int) []Advert {
+// each containing a subset of the options" (RFC 4861 section 6.2.3). reserve octets
+// of each are left free.
+func pack(header ndp.RouterAdvertisement, mac wire.MAC, options []option, mtu, reserve int) []Advert {
 	if mtu == 0 {
 		mtu = minLink
 	}
-	room := min(mtu, maxLink) - wire.IPv6Len
+	room := min(mtu, maxLink) - wire.IPv6Len - reserve
 	header.Options = []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Source, Addr: mac[:]}}
 	head := marshal(&header)
 	adverts := []Advert{{Body: slices.Clone(head)}}

@@ -34,7 +34,7 @@ func gather(in Input, groups groupSet) ([]networkInput, []Problem) {
 			maxAddresses: or(in.Spec.MaxAddresses, DefaultMaxAddresses), presence: presences[n.Name],
 			deprecated: in.Deprecated[n.Name], former: in.FormerRouters[n.Name], delegated: in.Delegated[n.Name],
 			leased: sortedHeld(in.Leased[n.Name]), learned: sortedHeld(in.Learned[n.Name]),
-			neighbors: sortedNeighbors(in.Neighbors[n.Name]), upstream: in.Upstream[n.Name], maxNeighbors: in.Spec.MaxNeighbors, maxGroups: in.Spec.MaxGroups,
+			neighbors: sortedNeighbors(in.Neighbors[n.Name]), upstream: in.Upstream[n.Name], modifier: in.Modifiers[n.Name], maxNeighbors: in.Spec.MaxNeighbors, maxGroups: in.Spec.MaxGroups,
 			maxConnections: in.Spec.MaxConnections,
 		})
 	}

@@ -75,7 +75,7 @@ func TestBuild(t *testing.T) {
 		t.Fatalf("problems: %v", problems)
 	}
 	limits := [punt.Classes]Limit{punt.NS: {100, 200}, punt.NA: {100, 200}, punt.RS: {20, 40}, punt.MLD: {20, 40}, punt.DHCPv6: {50, 100}, punt.Echo: {100, 200},
-		punt.Error: {20, 40}, punt.Unknown: {20, 40}, punt.Source: {20, 40}, punt.Log: {5, 10}, punt.Metadata: {50, 100}, punt.Opens: {4000, 8000}, punt.Inverse: {5, 10}}
+		punt.Error: {20, 40}, punt.Unknown: {20, 40}, punt.Source: {20, 40}, punt.Log: {5, 10}, punt.Metadata: {50, 100}, punt.Opens: {4000, 8000}, punt.Inverse: {5, 10}, punt.SEND: {10, 20}}
 	lifted := limits
 	lifted[punt.NS] = Unlimited
 	want := []*Port{

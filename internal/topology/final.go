@@ -37,7 +37,7 @@ func (a *advertiser) final(deprecated []Deprecated) []Advert {
 	// "If the Router Lifetime is zero, the preference value MUST be set to
 	// (00) by the sender" (RFC 4191 section 2.2).
 	header.RouterSelectionPreference = ndp.Medium
-	return pack(header, a.net.Router.MAC, options, a.net.MTU)
+	return pack(header, a.net.Router.MAC, options, a.net.MTU, sendReserve(a.net))
 }
 
 // formerOf makes the advertisements that end earlier identities. They withdraw
@@ -49,7 +49,7 @@ func formerOf(in *networkInput, n *Network) []Former {
 			continue
 		}
 		header := ndp.RouterAdvertisement{CurrentHopLimit: uint8(or(in.spec.RouterAdvertisement.HopLimit, DefaultHopLimit))}
-		list = append(list, Former{MAC: f.MAC, LinkLocal: f.LinkLocal, Adverts: pack(header, f.MAC, nil, n.MTU)})
+		list = append(list, Former{MAC: f.MAC, LinkLocal: f.LinkLocal, Adverts: pack(header, f.MAC, nil, n.MTU, 0)})
 	}
 	return list
 }

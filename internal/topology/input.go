@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"damselfly/internal/send"
 	"damselfly/internal/wire"
 )
 
@@ -34,6 +35,9 @@ type Input struct {
 	Upstream  map[string][]Upstream
 	// Listening holds, by network, what is known of who listens to multicast groups.
 	Listening map[string]*Listening
+	// Modifiers holds, by network, what its router's address is made of beside its
+	// key (RFC 3972 section 3); without one it is made of zeros.
+	Modifiers map[string]send.Modifier
 }
 
 // Keys are the stable numbers of objects by name, each 1 to punt.MaxKey and

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"damselfly/internal/send"
 	"damselfly/internal/wire"
 )
 
@@ -28,6 +29,7 @@ type networkInput struct {
 	// neighbors and upstream are sorted.
 	neighbors []Neighbor
 	upstream  []Upstream
+	modifier  send.Modifier
 	// maxNeighbors bounds the unconfigured neighbours behind each port.
 	maxNeighbors *int
 	// maxGroups bounds the multicast groups listened to behind each port.
@@ -50,14 +52,21 @@ type presence struct {
 // equal reports whether a network made from b would be the same. With
 // sameSpec both point into one Spec, whose content need not be compared.
 func (a *networkInput) equal(b *networkInput, sameSpec bool) bool {
-	return a.key == b.key && a.maxLeases == b.maxLeases && a.maxAddresses == b.maxAddresses &&
-		(sameSpec || (maps.Equal(a.global, b.global) && reflect.DeepEqual(a.spec, b.spec) && reflect.DeepEqual(a.presence, b.presence))) &&
+	return a.key == b.key && a.modifier == b.modifier && a.maxLeases == b.maxLeases && a.maxAddresses == b.maxAddresses &&
+		(sameSpec || (maps.Equal(a.global, b.global) && equalNetworkSpec(a.spec, b.spec) && reflect.DeepEqual(a.presence, b.presence))) &&
 		slices.EqualFunc(a.deprecated, b.deprecated, equalDeprecated) &&
 		slices.Equal(a.former, b.former) && slices.Equal(a.delegated, b.delegated) &&
 		slices.Equal(a.leased, b.leased) && slices.Equal(a.learned, b.learned) &&
 		slices.Equal(a.neighbors, b.neighbors) && slices.Equal(a.upstream, b.upstream) && reflect.DeepEqual(a.maxNeighbors, b.maxNeighbors) &&
 		reflect.DeepEqual(a.maxGroups, b.maxGroups) && slices.Equal(a.floating, b.floating) && reflect.DeepEqual(a.maxConnections, b.maxConnections) &&
 		slices.EqualFunc(a.ports, b.ports, portInput.equal)
+}
+
+// equalNetworkSpec compares all but keys by what is in them.
+func equalNetworkSpec(a, b *NetworkSpec) bool {
+	x, y := *a, *b
+	x.Send, y.Send = nil, nil
+	return a.Send.equal(b.Send) && reflect.DeepEqual(x, y)
 }
 
 // equalDeprecated compares times as instants.
@@ -73,7 +82,11 @@ func buildNetwork(in networkInput, old *builtNetwork) *builtNetwork {
 		n.Subnets = append(n.Subnets, subnetOf(&in.spec.Subnets[i], in.presence.spec != nil))
 	}
 	deprecated := stillDeprecated(in.deprecated, n.Subnets)
+	n.Send = sendOf(&in)
 	n.Router = routerOf(&in, len(n.Subnets)+len(deprecated) > 0)
+	if n.Router != nil && n.Signs() {
+		n.Router.LinkLocal = n.Send.Identity.Address
+	}
 	if n.Router != nil {
 		a := newAdvertiser(&in, n)
 		n.Advertising = a.timing

@@ -87,6 +87,8 @@ type Network struct {
 	Adverts []Advert
 	// InverseND says that Inverse Neighbor Discovery is answered (RFC 3122).
 	InverseND bool
+	// Send is nil where there is no Secure Neighbor Discovery (RFC 3971).
+	Send *NetworkSend
 	// Advertising holds the timing of unsolicited advertisements.
 	Advertising Advertising
 	// Former are identities that advertised the network and no longer do.

@@ -57,7 +57,9 @@ func DefaultLimits() Limits {
 		punt.Source:  {Rate: 20, Burst: 40},
 		// It tells who is on the network, a MAC a question.
 		punt.Inverse: {Rate: 5, Burst: 10},
-		punt.Log:     {Rate: 5, Burst: 10},
+		// A signature is a millisecond or two.
+		punt.SEND: {Rate: 10, Burst: 20},
+		punt.Log:  {Rate: 5, Burst: 10},
 		// A datagram that nobody answers is remembered for a minute, and Open
 		// vSwitch remembers three million: a port can take a twelfth of that.
 		punt.Opens: {Rate: 4000, Burst: 8000},
@@ -81,6 +83,8 @@ type NetworkSpec struct {
 	Delegations []DelegationSpec
 	// InverseND is as in Network.
 	InverseND bool
+	// Send is nil where there is no Secure Neighbor Discovery.
+	Send *SendSpec
 	// Uplink is nil where the network is this bridge's alone.
 	Uplink *UplinkSpec
 	// MaxNeighbors is how many unconfigured neighbours are known behind each port; nil for the Spec's.

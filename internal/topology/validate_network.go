@@ -28,6 +28,7 @@ func (c *checker) network(i int) {
 	c.uplink(object, n)
 	c.multicast(object+".multicast", n)
 	c.metadata(object+".metadata", n)
+	c.send(object, n)
 	c.advert(object+".router_advertisement", n)
 	if !c.few(object+".subnets", len(n.Subnets)) {
 		return

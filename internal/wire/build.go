@@ -127,3 +127,14 @@ func putLinkLayer(o []byte, typ uint8, m MAC) Sum {
 	binary.BigEndian.PutUint64(o, word)
 	return Sum(word>>48) + Sum(word>>32&0xffff) + Sum(word>>16&0xffff) + Sum(word&0xffff)
 }
+
+// FinishICMPv6 makes the frame b, an ICMPv6 message without extension headers
+// that was built shorter or longer, whole again: the payload length and the
+// checksum are those of all of b.
+func FinishICMPv6(b []byte) {
+	ip, m := IPv6(b[EthernetLen:]), ICMPv6(b[HeadersLen:])
+	binary.BigEndian.PutUint16(ip[ipPayloadLen:], uint16(len(m)))
+	ip[ipNextHeader] = ProtocolICMPv6
+	m.setChecksum(0)
+	m.setChecksum((PseudoSum(ip, ProtocolICMPv6, len(m)) + SumBody(m)).Checksum())
+}

@@ -21,6 +21,8 @@ const (
 	TypeInverseSolicit         = 141 // RFC 3122 section 2.1
 	TypeInverseAdvert          = 142 // RFC 3122 section 2.2
 	TypeMLDv2Report            = 143 // RFC 9777 section 5.2
+	TypePathSolicit            = 148 // RFC 3971 section 6.4.1
+	TypePathAdvert             = 149 // RFC 3971 section 6.4.2
 	TypeMRDAdvert              = 151 // RFC 4286 section 3
 	TypeMRDSolicit             = 152 // RFC 4286 section 4
 	TypeMRDTermination         = 153 // RFC 4286 section 5

@@ -1,0 +1,145 @@
+package send
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"damselfly/internal/wire"
+)
+
+// maxCertificate is the longest certificate in octets: its advertisement, without the
+// name of an anchor, has to fit the MTU that every link has. (Fragments of it would be
+// allowed, RFC 6980 section 5, but what takes them is long gone.)
+const maxCertificate = 1280 - wire.IPv6Len - pathAdvertLen - certificateHeader - wire.OptionUnit
+
+// maxChain is how many certificates a path may have.
+const maxChain = 8
+
+// sendRouter is the extended key usage of who may advertise as a router (RFC 6494
+// section 7).
+var sendRouter = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 23}
+
+// Chain is a router's certificate and those above it, without the trust anchor's.
+type Chain struct {
+	// options are the Certificate options, the router's own first.
+	options [][]byte
+	// names and keys are the subjects, their key identifiers, and those of the
+	// issuer of the last: where a host's trust anchor may be.
+	names, keys [][]byte
+	// blocks are the addresses that the router's own is about, nil where it does not say.
+	blocks *blocks
+}
+
+// ParseChain reads a PEM file with the certificate of key's owner, and behind it
+// those of its issuers in order. It has to be valid for a router, as far as it says
+// what it is for (RFC 6494 section 7).
+func ParseChain(file []byte, key *Key) (*Chain, error) {
+	var list []*x509.Certificate
+	for block, rest := pem.Decode(file); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %d cannot be read: %w", len(list)+1, err)
+		}
+		list = append(list, c)
+	}
+	switch {
+	case len(list) == 0:
+		return nil, errors.New("holds no certificate in PEM form")
+	case len(list) > maxChain:
+		return nil, fmt.Errorf("holds %d certificates: give at most %d, the router's own first", len(list), maxChain)
+	}
+	if public, ok := list[0].PublicKey.(*rsa.PublicKey); !ok || !public.Equal(&key.private.PublicKey) {
+		return nil, errors.New("the first certificate is not the key's: give the router's own first, then those above it")
+	}
+	c := &Chain{}
+	for i, cert := range list {
+		if err := c.add(cert); err != nil {
+			return nil, fmt.Errorf("certificate %d %w", i+1, err)
+		}
+		if i+1 < len(list) {
+			if err := cert.CheckSignatureFrom(list[i+1]); err != nil {
+				return nil, fmt.Errorf("certificate %d is not issued by the next: %w", i+1, err)
+			}
+		}
+	}
+	last := list[len(list)-1]
+	c.names = append(c.names, last.RawIssuer)
+	c.keys = append(c.keys, last.AuthorityKeyId)
+	return c, c.authorize(list[0])
+}
+
+// add appends one certificate.
+func (c *Chain) add(cert *x509.Certificate) error {
+	if len(cert.Raw) > maxCertificate {
+		return fmt.Errorf("has %d octets: hosts are sent at most %d", len(cert.Raw), maxCertificate)
+	}
+	n := units(certificateHeader + len(cert.Raw))
+	opt := make([]byte, n)
+	opt[0], opt[1], opt[2] = optionCertificate, uint8(n/wire.OptionUnit), certificateX509
+	copy(opt[certificateHeader:], cert.Raw)
+	c.options = append(c.options, opt)
+	c.names = append(c.names, cert.RawSubject)
+	c.keys = append(c.keys, cert.SubjectKeyId)
+	return nil
+}
+
+// authorize takes what the router's certificate says of usage and address blocks.
+func (c *Chain) authorize(cert *x509.Certificate) error {
+	if len(cert.ExtKeyUsage)+len(cert.UnknownExtKeyUsage) > 0 &&
+		!slices.ContainsFunc(cert.UnknownExtKeyUsage, sendRouter.Equal) && !slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageAny) {
+		return errors.New("the router's certificate is for other uses: it needs the extended key usage 1.3.6.1.5.5.7.3.23 (RFC 6494 section 7)")
+	}
+	for _, e := range cert.Extensions {
+		if !e.Id.Equal(addressBlocks) {
+			continue
+		}
+		b, err := parseBlocks(e.Value)
+		if err != nil {
+			return fmt.Errorf("the address blocks of the router's certificate cannot be read: %w", err)
+		}
+		c.blocks = b
+	}
+	return nil
+}
+
+// Covers reports whether the router's certificate is for a prefix: one that says
+// nothing of addresses is for all (RFC 3779 section 2).
+func (c *Chain) Covers(p netip.Prefix) bool { return c.blocks == nil || c.blocks.cover(p) }
+
+// Equal reports whether two chains are the same.
+func (c *Chain) Equal(other *Chain) bool {
+	return c == other || c != nil && other != nil && slices.EqualFunc(c.options, other.options, bytes.Equal)
+}
+
+// Len is how many certificates there are.
+func (c *Chain) Len() int { return len(c.options) }
+
+// Certificate is the option with the certificate of a component, nil for none.
+func (c *Chain) Certificate(component int) []byte {
+	if component < 0 || component >= len(c.options) {
+		return nil
+	}
+	return c.options[component]
+}
+
+// Below reports whether the path leads to a trust anchor, by its option.
+func (c *Chain) Below(anchor wire.Option) bool {
+	form, name := anchorName(anchor)
+	switch form {
+	case anchorDN:
+		return slices.ContainsFunc(c.names, func(n []byte) bool { return bytes.Equal(n, name) })
+	case anchorSKID:
+		return len(name) > 0 && slices.ContainsFunc(c.keys, func(k []byte) bool { return bytes.Equal(k, name) })
+	}
+	return false
+}

@@ -1,0 +1,178 @@
+package send_test
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"damselfly/fixtures"
+	"damselfly/internal/send"
+	"damselfly/internal/wire"
+)
+
+func certificates(t testing.TB, file []byte) (list []*x509.Certificate) {
+	t.Helper()
+	for block, rest := pem.Decode(file); block != nil; block, rest = pem.Decode(rest) {
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+func routerChain(t testing.TB) *send.Chain {
+	t.Helper()
+	key, err := send.ParseKey(fixtures.RouterKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := send.ParseChain(fixtures.RouterChain, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// anchorOption is a Trust Anchor option (RFC 3971 section 6.4.3).
+func anchorOption(form byte, name []byte) []byte {
+	n := (4 + len(name) + 7) / 8 * 8
+	b := make([]byte, n)
+	b[0], b[1], b[2], b[3] = 15, byte(n/8), form, byte(n-4-len(name))
+	copy(b[4:], name)
+	return b
+}
+
+func TestChain(t *testing.T) {
+	t.Parallel()
+	c := routerChain(t)
+	if c.Len() != 2 {
+		t.Fatalf("%d certificates", c.Len())
+	}
+	for i, cert := range certificates(t, fixtures.RouterChain) {
+		o := c.Certificate(i)
+		if o[0] != 16 || int(o[1])*8 != len(o) || o[2] != 1 || !bytes.HasPrefix(o[4:], cert.Raw) {
+			t.Errorf("certificate %d is not in %x", i, o)
+		}
+	}
+	if c.Certificate(2) != nil || c.Certificate(-1) != nil {
+		t.Error("there is a third certificate")
+	}
+	anchor := certificates(t, fixtures.Anchor)[0]
+	for _, tt := range []struct {
+		name   string
+		option []byte
+		want   bool
+	}{
+		{"the anchor's name", anchorOption(1, anchor.RawSubject), true},
+		{"the site's name", anchorOption(1, certificates(t, fixtures.RouterChain)[1].RawSubject), true},
+		{"the anchor's key", anchorOption(3, anchor.SubjectKeyId), true},
+		{"another's name", anchorOption(1, anchor.RawSubject[:len(anchor.RawSubject)-1]), false},
+		{"a domain name", anchorOption(2, []byte("example.test")), false},
+		{"no key", anchorOption(3, nil), false},
+	} {
+		if got := c.Below(wire.Option(tt.option)); got != tt.want {
+			t.Errorf("below %s: %v", tt.name, got)
+		}
+	}
+	for p, want := range map[string]bool{
+		"fd00:b1::/64": true, "fd00:b1:0:0:8000::/65": true, "fd00:b0::/15": false, "fd00:b1::/63": false,
+		"fd00:c0::/64": true, "fd00:c6:ffff::/48": true, "fd00:c7::/112": true, "fd00:c7::/111": false, "2001:db8::/32": false,
+	} {
+		if got := c.Covers(netip.MustParsePrefix(p)); got != want {
+			t.Errorf("the certificate is for %s: %v", p, got)
+		}
+	}
+}
+
+// TestChainRefused: what a router's certificates may not be.
+func TestChainRefused(t *testing.T) {
+	t.Parallel()
+	key, err := send.ParseKey(fixtures.RouterKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _ := newKey(t, 1024)
+	blocks := strings.SplitAfter(string(fixtures.RouterChain), "-----END CERTIFICATE-----\n")
+	damaged := []byte(strings.Replace(blocks[0], "MII", "AII", 1))
+	for _, tt := range []struct {
+		name string
+		file []byte
+		key  *send.Key
+		want string
+	}{
+		{"nothing", []byte("nothing"), key, "no certificate"},
+		{"damaged", damaged, key, "cannot be read"},
+		{"of another key", fixtures.RouterChain, other, "is not the key's"},
+		{"in the wrong order", []byte(blocks[1] + blocks[0]), key, "is not the key's"},
+		{"not issued by the next", append([]byte(blocks[0]), fixtures.Anchor...), key, "not issued by the next"},
+		{"too many", bytes.Repeat([]byte(blocks[0]), 9), key, "at most 8"},
+		{"for a web server", fixtures.ServerChain, key, "RFC 6494"},
+	} {
+		if _, err := send.ParseChain(tt.file, tt.key); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+// FuzzPathSolicit: whatever it is, reading it ends, and anchors are whole options.
+func FuzzPathSolicit(f *testing.F) {
+	f.Add([]byte{148, 0, 0, 0, 0x12, 0x34, 0xff, 0xff})
+	f.Add(append([]byte{148, 0, 0, 0, 0x12, 0x34, 0, 0}, anchorOption(2, []byte("example.test"))...))
+	chain := routerChain(f)
+	f.Fuzz(func(t *testing.T, message []byte) {
+		if len(message) < 4 || len(message) > 1400 {
+			return
+		}
+		frame := make([]byte, wire.HeadersLen+len(message))
+		wire.PutICMPv6(frame, &wire.Headers{SourceMAC: wire.MAC{2}, Source: prefix.Addr().Next(), Destination: wire.AllRouters, HopLimit: 255}, message, 0)
+		frame[wire.HeadersLen] = 148
+		wire.FinishICMPv6(frame)
+		var p wire.Packet
+		if fault := wire.Cut(frame, &p); fault != wire.FaultNone {
+			t.Fatal(fault)
+		}
+		s, f, special := send.CheckPathSolicit(&p)
+		if f != wire.FaultNone || special != send.FaultNone {
+			return
+		}
+		for a := range s.Anchors {
+			if a[0] != 15 || len(a) != 8*int(a[1]) {
+				t.Fatalf("anchor %x", a)
+			}
+			chain.Below(a)
+		}
+	})
+}
+
+// FuzzMessage: whatever the options are, taking them apart ends, and what passes is
+// within the message.
+func FuzzMessage(f *testing.F) {
+	key, err := send.ParseKey(fixtures.RouterKey)
+	if err != nil {
+		f.Fatal(err)
+	}
+	id := send.NewIdentity(key, send.Modifier{}, 0, nil)
+	f.Add(advert(f, id, []byte{14, 1, 1, 2, 3, 4, 5, 6})[wire.HeadersLen:])
+	f.Fuzz(func(t *testing.T, message []byte) {
+		if len(message) < 16 || len(message) > 1400 {
+			return
+		}
+		m, fault := send.Read(wire.ICMPv6(message), 16)
+		if fault != send.FaultNone {
+			return
+		}
+		if m.Covered() > len(message) || len(m.CGA.PublicKey()) == 0 {
+			t.Fatalf("%d octets covered of %d", m.Covered(), len(message))
+		}
+		_ = m.VerifyAddress(id.Address)
+		frame := make([]byte, wire.EthernetLen+wire.IPv6Len)
+		if m.VerifySignature(wire.IPv6(frame[wire.EthernetLen:]), send.DefaultMinBits) == send.FaultNone {
+			t.Fatal("somebody signed")
+		}
+	})
+}

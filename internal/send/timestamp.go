@@ -1,0 +1,176 @@
+package send
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// How far clocks may differ (RFC 3971 section 10.2).
+const (
+	// delta is TIMESTAMP_DELTA.
+	delta = 300 * time.Second
+	// fuzz is TIMESTAMP_FUZZ.
+	fuzz = time.Second
+	// driftPart is one part in so many of TIMESTAMP_DRIFT, 1 %.
+	driftPart = 100
+)
+
+// Bounds of who is remembered.
+const (
+	// maxPeers is how many peers of all ports are.
+	maxPeers = 1 << 16
+	// MaxPortPeers is how many of one port: who has more loses its own.
+	MaxPortPeers = 64
+	// PeerLife is how long who does not sign any more is remembered.
+	PeerLife = time.Hour
+	// farSeconds is a time so far ahead that no arithmetic is done with it.
+	farSeconds = 1 << 40
+)
+
+// Stamp is a time as a Timestamp option has it: seconds since 1970 in 48 bits, and
+// 16 bits of fraction (RFC 3971 section 5.3.1).
+func Stamp(t time.Time) uint64 {
+	return uint64(t.Unix())<<16 | uint64(t.Nanosecond())<<16/uint64(time.Second)
+}
+
+// ticks is a duration in the unit of a Timestamp.
+func ticks(d time.Duration) int64 { return int64(d/time.Microsecond) << 16 / 1e6 }
+
+// Peer is a signer: an address on a network.
+type Peer struct {
+	Network string
+	Addr    netip.Addr
+}
+
+// Peers remember of each signer the last timestamp and when it came (RFC 3971
+// section 5.3.4.2), and on which port, so that whoever speaks unsigned does not
+// pass for it. Port and Each are for anybody, all else is one goroutine's.
+type Peers struct {
+	ports map[string]map[Peer]*peerState
+	count int
+	known sync.Map // Peer to *peerState; readers take no lock
+}
+
+// peerState is what is remembered of one peer. Readers use port alone.
+type peerState struct {
+	port     string
+	stamp    uint64    // TSlast
+	received time.Time // RDlast
+}
+
+// NewPeers knows nobody.
+func NewPeers() *Peers { return &Peers{ports: map[string]map[Peer]*peerState{}} }
+
+// Port is where a signer spoke from last; ok is false where the address has none.
+func (c *Peers) Port(p Peer) (port string, ok bool) {
+	s, ok := c.known.Load(p)
+	if !ok {
+		return "", false
+	}
+	return s.(*peerState).port, true
+}
+
+// Each yields all signers and their ports, in no order; for anybody.
+func (c *Peers) Each(yield func(p Peer, port string) bool) {
+	c.known.Range(func(p, s any) bool { return yield(p.(Peer), s.(*peerState).port) })
+}
+
+// Len is how many peers are remembered.
+func (c *Peers) Len() int { return c.count }
+
+// Check judges a timestamp of a message that came at now.
+func (c *Peers) Check(now time.Time, p Peer, stamp uint64) Fault {
+	if stamp>>16 >= farSeconds {
+		return FaultTimestamp
+	}
+	v, known := c.known.Load(p)
+	if !known {
+		// "-Delta < (RDnew - TSnew) < +Delta"
+		if off := int64(Stamp(now) - stamp); off <= -ticks(delta) || off >= ticks(delta) {
+			return FaultTimestamp
+		}
+		return FaultNone
+	}
+	s := v.(*peerState)
+	// "TSnew + fuzz > TSlast + (RDnew - RDlast) x (1 - drift) - fuzz". Frames of a
+	// port keep their order, so the very timestamp once more is a replay, although
+	// that would let it pass for the time of two fuzzes.
+	passed := ticks(now.Sub(s.received))
+	if stamp == s.stamp || int64(stamp)+2*ticks(fuzz) <= int64(s.stamp)+passed-passed/driftPart {
+		return FaultReplay
+	}
+	return FaultNone
+}
+
+// Accept remembers a message whose signature verified, from a port. "If TSnew >
+// TSlast" it is the last one from now on. Where the port has as many as it may, its
+// own oldest is forgotten.
+func (c *Peers) Accept(now time.Time, p Peer, stamp uint64, port string) Fault {
+	next := &peerState{port: port, stamp: stamp, received: now}
+	if v, known := c.known.Load(p); known {
+		s := v.(*peerState)
+		if s.stamp > stamp {
+			next.stamp, next.received = s.stamp, s.received
+		}
+		c.leave(p, s) // and stays known, for who reads meanwhile
+	}
+	mine := c.ports[port]
+	if len(mine) >= MaxPortPeers || c.count >= maxPeers {
+		var oldest Peer
+		var of *peerState
+		for q, s := range mine {
+			if of == nil || s.received.Before(of.received) {
+				oldest, of = q, s
+			}
+		}
+		if of == nil {
+			c.known.Delete(p)
+			return FaultPeers
+		}
+		c.forget(oldest, of)
+	}
+	if c.ports[port] == nil {
+		c.ports[port] = map[Peer]*peerState{}
+	}
+	c.ports[port][p] = next
+	c.count++
+	c.known.Store(p, next)
+	return FaultNone
+}
+
+func (c *Peers) forget(p Peer, s *peerState) {
+	c.leave(p, s)
+	c.known.Delete(p)
+}
+
+// leave takes a peer from its port.
+func (c *Peers) leave(p Peer, s *peerState) {
+	delete(c.ports[s.port], p)
+	if len(c.ports[s.port]) == 0 {
+		delete(c.ports, s.port)
+	}
+	c.count--
+}
+
+// Expire forgets who has not signed for PeerLife.
+func (c *Peers) Expire(now time.Time) {
+	for _, mine := range c.ports {
+		for p, s := range mine {
+			if now.Sub(s.received) > PeerLife {
+				c.forget(p, s)
+			}
+		}
+	}
+}
+
+// Revise forgets every peer that keep refuses: the topology has changed.
+func (c *Peers) Revise(keep func(p Peer, port string) bool) {
+	for port, mine := range c.ports {
+		for p, s := range mine {
+			if !keep(p, port) {
+				c.forget(p, s)
+			}
+		}
+	}
+}
