@@ -118,7 +118,7 @@ func (c *explainCmd) reach(ctx context.Context, cfg *config.Config, o *explain.O
 	}
 	o.Snapshot = would.Snapshot
 	in, _ := view.Interface(pulse.Name(view.BridgeName))
-	o.Env.PulsePort = in.OFPort
+	o.Env.PulsePort, o.Env.MetadataPort = in.OFPort, agent.MetadataPortOn(view)
 	if !would.Running {
 		o.Notes = append(o.Notes, "no damselfly answers, so what it learned since it was started is not known")
 	}

@@ -6,6 +6,7 @@
 //	reload.go     a changed configuration
 //	pulse.go      the port that tells the switch of our death
 //	puntport.go   whether frames come by that port, and its MTU
+//	metadata.go   the metadata service and its port of the bridge; metadatastatus.go shows what it did
 //	reconcile.go  what is wanted and known -> snapshot -> bridge, whenever anything changed
 //	inputs.go     where the snapshot's inputs come from
 //	adopt.go      the first meeting with a bridge: lock and objections

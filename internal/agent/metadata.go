@@ -13,9 +13,9 @@ import (
 	"damselfly/internal/topology"
 )
 
-// metadataPortOn is the switch's number of the metadata service's port on the
+// MetadataPortOn is the switch's number of the metadata service's port on the
 // bridge of a view, 0 for none.
-func metadataPortOn(view ovsdb.View) uint32 {
+func MetadataPortOn(view ovsdb.View) uint32 {
 	in, ok := view.Interface(annex.Name(view.BridgeName))
 	if !ok || !in.Ours {
 		return 0

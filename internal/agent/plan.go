@@ -80,7 +80,7 @@ func MakePlan(ctx context.Context, cfg *config.Config, view ovsdb.View, log *slo
 	}
 	in, _ := view.Interface(pulseName)
 	env := ids.Env(caps.NDExt, in.OFPort)
-	env.PuntPort, env.MetadataPort = byPort(cfg.Punt, in), metadataPortOn(view)
+	env.PuntPort, env.MetadataPort = byPort(cfg.Punt, in), MetadataPortOn(view)
 	compiler := flows.NewCompiler(env)
 	compiler.AdoptCounters(held.Ours)
 	want := compiler.Update(snap).Set()

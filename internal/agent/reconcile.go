@@ -346,7 +346,7 @@ func (a *Agent) installerFor(ctx context.Context, conn *openflow.Conn, view ovsd
 		in.OFPort = 0
 	}
 	env := a.ids.Env(false, in.OFPort)
-	env.PuntPort, env.MetadataPort = byPort(a.transport(), in), metadataPortOn(view)
+	env.PuntPort, env.MetadataPort = byPort(a.transport(), in), MetadataPortOn(view)
 	if a.state.conn == conn {
 		env.NDExt = a.state.env.NDExt
 		if env == a.state.env {

@@ -91,10 +91,11 @@ func payload(frame []byte) (packet []byte, ok bool) {
 	}
 	packet = frame[ethernetLen:]
 	length := 0
-	switch etherType := binary.BigEndian.Uint16(frame[ethernetLen-2:]); {
-	case etherType == etherTypeIPv6 && len(packet) >= ipv6Len:
+	switch etherType, version := binary.BigEndian.Uint16(frame[ethernetLen-2:]), packet[0]>>4; {
+	case etherType == etherTypeIPv6 && version == 6 && len(packet) >= ipv6Len:
 		length = ipv6Len + int(binary.BigEndian.Uint16(packet[4:]))
-	case etherType == etherTypeIPv4:
+	// The switch went by the type, the stack goes by the version.
+	case etherType == etherTypeIPv4 && version == 4:
 		length = int(binary.BigEndian.Uint16(packet[2:]))
 	}
 	if length > len(packet) {

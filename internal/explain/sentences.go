@@ -152,6 +152,9 @@ func (e *Explainer) portName(number uint32) string {
 			return "port " + p.Name
 		}
 	}
+	if number == e.o.Env.MetadataPort && number != 0 {
+		return "the metadata service"
+	}
 	return fmt.Sprintf("port %d of the switch, which is none of the configuration's", number)
 }
 

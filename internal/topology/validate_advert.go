@@ -37,7 +37,7 @@ func (c *checker) advert(object string, n *NetworkSpec) {
 		c.add(object+".pref64", "RFC 8781 section 4", "%s has length %d: give 96, 64, 56, 48, 40 or 32", p, p.Bits())
 	}
 	c.portal(object+".captive_portal", s.CaptivePortal)
-	c.routes(object+".routes", s.Routes)
+	c.routes(object+".routes", s.Routes, n.Metadata != nil)
 	if !c.few(object+".encrypted_dns", len(s.EncryptedDNS)) {
 		return
 	}
@@ -92,9 +92,15 @@ func (c *checker) portal(object, uri string) {
 	}
 }
 
-func (c *checker) routes(object string, routes []RouteSpec) {
-	if len(routes) > maxRoutes {
-		c.add(object, "RFC 4191 section 4", "there are %d routes: %d are allowed", len(routes), maxRoutes)
+// routes checks the routes that are advertised; with the metadata service there may
+// be one more.
+func (c *checker) routes(object string, routes []RouteSpec, metadata bool) {
+	most := maxRoutes
+	if metadata {
+		most--
+	}
+	if len(routes) > most {
+		c.add(object, "RFC 4191 section 4", "there are %d routes: %d are allowed", len(routes), most)
 		return
 	}
 	for i, r := range routes {
