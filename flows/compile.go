@@ -2,6 +2,7 @@ package flows
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"damselfly/internal/punt"
@@ -40,6 +41,8 @@ type Compiler struct {
 	base     *Piece
 	networks map[uint16]compiled[*topology.Network]
 	listened map[uint16]compiled[listenedSource]
+	mrouters map[uint32]compiledMulticast
+	mbase    *Piece // what all of mrouters need
 	routers  map[uint32]compiledRouter
 	ports    map[uint16]compiled[portSource]
 	counted  map[uint16]Roles // by port
@@ -73,6 +76,15 @@ type portSource struct {
 type listenedSource struct {
 	network   *topology.Network
 	listening *topology.Listening
+	// routed: its router carries multicast.
+	routed bool
+}
+
+// compiledMulticast is a Piece and what it was made from.
+type compiledMulticast struct {
+	router    *topology.Router
+	listening map[uint16]*topology.Listening
+	*Piece
 }
 
 // compiledRouter is a Piece and what it was made from.
@@ -99,6 +111,9 @@ func NewCompiler(env Env) *Compiler {
 	b := builder{env: env, Piece: &Piece{}}
 	b.baseFlows()
 	c.base = b.Piece
+	shared := builder{env: env, Piece: &Piece{}}
+	shared.baseMulticastRouteFlows()
+	c.mbase = shared.Piece
 	return c
 }
 
@@ -135,6 +150,7 @@ func (c *Compiler) Update(s *topology.Snapshot) *Pieces {
 		ports[p.Key] = k
 	}
 	c.networks, c.ports, c.routers, c.listened = networks, ports, c.updateRouters(s), c.updateListened(s)
+	c.mrouters = c.updateMulticast(s)
 	return c.pieces()
 }
 
@@ -145,16 +161,39 @@ func (c *Compiler) updateListened(s *topology.Snapshot) map[uint16]compiled[list
 		if n.Multicast == nil {
 			continue
 		}
-		from := listenedSource{n, s.Listening(n.Key)}
+		router := s.Router(n.RouterID())
+		from := listenedSource{n, s.Listening(n.Key), router != nil && router.Multicast != nil}
 		k, ok := c.listened[n.Key]
 		if !ok || k.from != from {
 			b := builder{env: c.env, Piece: &Piece{}, object: uint32(n.Key)}
-			b.listenedFlows(n, cmp.Or(from.listening, &topology.Listening{}))
+			b.listenedFlows(n, cmp.Or(from.listening, &topology.Listening{}), from.routed)
 			k = compiled[listenedSource]{from, b.Piece}
 		}
 		listened[n.Key] = k
 	}
 	return listened
+}
+
+// updateMulticast compiles the routers that carry multicast where anything of that changed.
+func (c *Compiler) updateMulticast(s *topology.Snapshot) map[uint32]compiledMulticast {
+	out := map[uint32]compiledMulticast{}
+	for _, r := range s.Routers {
+		if r.Multicast == nil {
+			continue
+		}
+		listening := make(map[uint16]*topology.Listening, len(r.Networks))
+		for _, n := range r.Networks {
+			listening[n.Key] = s.Listening(n.Key)
+		}
+		k, ok := c.mrouters[r.ID]
+		if !ok || k.router != r || !maps.Equal(k.listening, listening) {
+			b := builder{env: c.env, Piece: &Piece{}}
+			b.multicastRouterFlows(r, listening)
+			k = compiledMulticast{r, listening, b.Piece}
+		}
+		out[r.ID] = k
+	}
+	return out
 }
 
 // updateRouters compiles the routers whose routes changed beyond their networks' prefixes.
@@ -188,6 +227,12 @@ func (c *Compiler) pieces() *Pieces {
 	}
 	for key, l := range c.listened {
 		out.list[PieceID{'m', uint32(key)}] = l.Piece
+	}
+	if len(c.mrouters) > 0 {
+		out.list[PieceID{'M', 0}] = c.mbase
+	}
+	for id, r := range c.mrouters {
+		out.list[PieceID{'M', id}] = r.Piece
 	}
 	for id, r := range c.routers {
 		out.list[PieceID{'t', id}] = r.Piece
@@ -307,6 +352,7 @@ const (
 const (
 	groupRouters   = 1 << 15
 	groupListeners = 1 << 16
+	groupRouted    = groupListeners + topology.MaxGroupSlots
 	groupPaths     = 1 << 17
 )
 

@@ -92,7 +92,8 @@ func document(t *testing.T) string {
 	b.WriteString("\n## Groups\n\n" +
 		"Numbers count from the first group of the configured range; a network's flood group\n" +
 		fmt.Sprintf("is %d and the network's key, that of its multicast routers %d and the key, that of who\n", groupFlood, groupRouters) +
-		fmt.Sprintf("listens to a multicast group %d and the group's slot, that of paths of equal cost %d and their number,\n", groupListeners, groupPaths) +
+		fmt.Sprintf("listens to a multicast group %d and the group's slot, that of the networks where somebody does %d and\n", groupListeners, groupRouted) +
+		fmt.Sprintf("the slot on the first of them, that of paths of equal cost %d and their number,\n", groupPaths) +
 		fmt.Sprintf("the highest %d.\n\n| group | what it does |\n|---|---|\n", LastGroup))
 	for _, g := range []struct {
 		name   string

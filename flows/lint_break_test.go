@@ -394,7 +394,7 @@ func TestFlowsPerPort(t *testing.T) {
 func TestPrefixTables(t *testing.T) {
 	got, want := PrefixTables(), map[uint8]bool{}
 	for _, f := range slices.Concat(compilationOf(named["prefixes"](), envs["ndext-pulse"]).flows, compilationOf(named["groups"](), envs["plain"]).flows,
-		compilationOf(buildMulticast(), envs["plain"]).flows, compilationOf(named["floating"](), envs["plain"]).flows,
+		compilationOf(buildMulticast(), envs["plain"]).flows, compilationOf(buildMrouted(), envs["plain"]).flows, compilationOf(named["floating"](), envs["plain"]).flows,
 		compilationOf(named["metadata"](), envs["pulse"]).flows) {
 		for _, e := range f.Match {
 			switch e.Field {

@@ -21,13 +21,19 @@ func lintHopLimit(c *compilation) (faults []string) {
 		}
 	}
 	last := Match{}.With(EthType, U16(0x86dd)).With(IPTTL, U8(1))
-	taken := uint16(0)
+	taken, early := uint16(0), uint16(0)
 	for _, f := range c.flows {
+		if f.Table == TableMulticastSource && f.Match.Equal(last) && slices.Equal(f.Actions, ends) {
+			early = f.Priority
+		}
 		if f.Table == TableRoute && f.Match.Equal(last) && slices.Equal(f.Actions, trouble(punt.HopLimit)) {
 			taken = f.Priority
 		}
 	}
 	for _, f := range c.flows {
+		if slices.Contains(f.Actions, Action(Resubmit{TableMulticastRoute})) && (f.Table != TableMulticastSource || f.Priority >= early) {
+			faults = append(faults, "goes round the check of the hop limit: "+f.String())
+		}
 		if i := slices.Index(f.Actions, Action(DecTTL{})); i >= 0 && (f.Table != TableForward || slices.Contains(f.Actions[i+1:], Action(DecTTL{}))) {
 			faults = append(faults, "may use up the hop limit: "+f.String())
 		}
@@ -38,7 +44,7 @@ func lintHopLimit(c *compilation) (faults []string) {
 			}
 		}
 		switch {
-		case goes == 0, slices.Contains(behind, f.Table) && goes == 1:
+		case goes == 0, (slices.Contains(behind, f.Table) || f.Table == TableMulticastRoute) && goes == 1:
 		case goes > 1:
 			faults = append(faults, "is routed twice over: "+f.String())
 		case f.Table != TableRoute || f.Priority >= taken:

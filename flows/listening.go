@@ -12,7 +12,7 @@ import (
 func (s *Set) Listening(firstGroup uint32) map[uint16]*topology.Listening {
 	out := map[uint16]*topology.Listening{}
 	for _, f := range s.Flows {
-		if f.Table == TableSwitch && f.Cookie.Ours() && f.Cookie.Role() == RoleListen {
+		if f.Table == TableSwitch && f.Priority == switchGroups && f.Cookie.Ours() && f.Cookie.Role() == RoleListen {
 			key := uint16(f.Cookie.Object())
 			l := &topology.Listening{Ready: true}
 			if g := s.Groups[firstGroup+groupRouters+uint32(key)]; g != nil {
@@ -83,7 +83,7 @@ func (s *Set) listenedGroup(f *Flow, firstGroup uint32, group netip.Addr, source
 	to, _ := f.Actions[0].(ToGroup)
 	slot := to.ID - firstGroup - groupListeners
 	buckets := s.Groups[to.ID]
-	if slot > LastGroup-groupListeners || buckets == nil {
+	if slot >= topology.MaxGroupSlots || buckets == nil {
 		return g, false
 	}
 	g = topology.ListenedGroup{Group: group, Slot: uint16(slot)}

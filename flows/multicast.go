@@ -103,8 +103,9 @@ func (b *builder) portMLDFlows(p *topology.Port) {
 }
 
 // listenedFlows carry groups on a network to who listens to them and to multicast
-// routers, once it is known who that is (RFC 4541 section 3).
-func (b *builder) listenedFlows(n *topology.Network, l *topology.Listening) {
+// routers, once it is known who that is (RFC 4541 section 3). routed: their router
+// carries some on.
+func (b *builder) listenedFlows(n *topology.Network, l *topology.Listening, routed bool) {
 	routers := Group{ID: b.routersGroup(n.Key), Type: All}
 	ports := make(map[uint16]*topology.Port, len(n.Ports))
 	for _, p := range n.Ports {
@@ -118,10 +119,18 @@ func (b *builder) listenedFlows(n *topology.Network, l *topology.Listening) {
 		}
 	}
 	b.groups = append(b.groups, routers)
-	if !n.Multicast.Snooping || !l.Ready {
+	on, flood := Match{}.On(n.Key), ToGroup{b.floodGroup(n.Key)}
+	known := n.Multicast.Snooping && l.Ready
+	switch {
+	case routed && known:
+		b.routedGroupFlows(n, Resubmit{TableGroups})
+	case routed:
+		b.routedGroupFlows(n, flood)
+		b.add(TableGroups, groupsUnregistered, RoleListen, on.IPv6(), flood)
+	}
+	if !known {
 		return
 	}
-	on, flood := Match{}.On(n.Key), ToGroup{b.floodGroup(n.Key)}
 	b.add(TableSwitch, switchGroups, RoleListen,
 		on.IPv6().DstIn(multicast).WithMask(EthDst, MAC(groupBit), MAC(groupBit)), Resubmit{TableGroups})
 	t := uint8(TableGroups)

@@ -302,3 +302,86 @@ func isShortMRD(f *Flow) bool {
 	a := netip.AddrFrom16([16]byte(to.Value[:16]))
 	return (a == wire.AllRouters || a == wire.AllSnoopers) && f.Match.Equal(Match{}.On(uint16(on.Value.Uint(8))).shortMRD(a))
 }
+
+// mroutedSpec is a router that carries multicast between blue, where vm1 is, red, where vm2 is,
+// and ext with an uplink, which groups of a site do not pass.
+func mroutedSpec() *topology.Spec {
+	prefix := netip.MustParsePrefix
+	asks := &topology.MulticastSpec{Snooping: true, Querier: true}
+	return &topology.Spec{
+		Networks: []topology.NetworkSpec{
+			{Name: "blue", Subnets: []topology.SubnetSpec{{Prefix: prefix("fd00:b1::/64")}}, Multicast: asks},
+			{Name: "red", MTU: 1400, Subnets: []topology.SubnetSpec{{Prefix: prefix("fd00:ed::/64")}}, Multicast: asks},
+			{Name: "ext", Uplink: &topology.UplinkSpec{Interface: "eth1"}, Subnets: []topology.SubnetSpec{{Prefix: prefix("2001:db8:1::/64")}},
+				Multicast: &topology.MulticastSpec{Snooping: true}},
+		},
+		Routers: []topology.RouterSpec{{Name: "r1", Multicast: &topology.RouterMulticastSpec{Upstream: "ext", Boundary: 5}, Networks: []topology.PresenceSpec{
+			{Network: "blue", MAC: wire.MAC{2, 0, 0, 0, 0xa, 1}}, {Network: "red", MAC: wire.MAC{2, 0, 0, 0, 0xa, 2}},
+			{Network: "ext", MAC: wire.MAC{2, 0, 0, 0, 0xa, 3}, LinkLocal: netip.MustParseAddr("fe80::a")},
+		}}},
+		Ports: []topology.PortSpec{
+			{Name: "vm1", Network: "blue", MAC: mac(0x11)}, {Name: "vm2", Network: "red", MAC: mac(0x12)}, {Name: "vm3", Network: "ext", MAC: mac(0x13)},
+		},
+	}
+}
+
+// buildMrouted has vm2 listen to ff15::1, of its site, and vm1 and vm2 to ff1e::1, of all; behind
+// the uplink is a router.
+func buildMrouted() *topology.Snapshot {
+	in := input(mroutedSpec(), nil)
+	in.Keys.Ports[topology.UplinkName("ext")] = 4
+	in.Bindings = append(in.Bindings, topology.Binding{Interface: "eth1", OFPort: 4})
+	group := func(a string, slot, port uint16) topology.ListenedGroup {
+		return topology.ListenedGroup{Group: netip.MustParseAddr(a), Slot: slot, Ports: []topology.Listener{{Port: port, Exclude: true}}}
+	}
+	in.Listening = map[string]*topology.Listening{
+		"blue": {Ready: true, Querying: true, Groups: []topology.ListenedGroup{group("ff02::fb", 0, 1), group("ff1e::1", 1, 1)}},
+		"red":  {Ready: true, Querying: true, Groups: []topology.ListenedGroup{group("ff15::1", 2, 2), group("ff1e::1", 3, 2)}},
+		"ext":  {Ready: true, Routers: []uint16{4}},
+	}
+	s, problems := new(topology.Builder).Build(in)
+	if s == nil || len(problems) > 0 {
+		panic(fmt.Sprintf("a topology of the tests is wrong: %v", problems))
+	}
+	return s
+}
+
+// TestMulticastRouting: groups go on to networks where somebody listens and to the
+// upstream one, once, with one hop less, and never back.
+func TestMulticastRouting(t *testing.T) {
+	t.Parallel()
+	far := func(p packet) packet { return p.set(IPv6Src, at("2001:db8:99::9")) }
+	for _, c := range []struct {
+		name string
+		in   packet
+		want string
+		hops uint8
+	}{
+		{name: "to a listener on another network", in: toGroup("ff15::1"), want: "out 2", hops: 254},
+		{name: "beyond the boundary too", in: toGroup("ff1e::1"), want: "out 2, out 4", hops: 254},
+		{name: "nobody listens", in: toGroup("ff1e::2"), want: "out 4", hops: 254},
+		{name: "nobody listens within the boundary", in: toGroup("ff15::2"), want: ""},
+		{name: "of the link", in: toGroup("ff02::fb"), want: ""},
+		{name: "with a hop limit of 1", in: toGroup("ff15::1").set(IPTTL, U8(1)), want: ""},
+		{name: "with a hop limit of 2", in: toGroup("ff15::1").set(IPTTL, U8(2)), want: "out 2", hops: 1},
+		{name: "from a link-local address", in: toGroup("ff15::1").set(IPv6Src, at("fe80::ff:fe00:11")), want: "drop-scope"},
+		{name: "from far", in: far(fromFar("ff1e::1")).set(InPort, U32(4)), want: "out 1, out 2", hops: 254},
+		{name: "from far, within the boundary", in: far(fromFar("ff15::1")).set(InPort, U32(4)), want: ""},
+		{name: "from far with an address of a guest", in: fromFar("ff1e::1").set(InPort, U32(4)).set(IPv6Src, at("fd00:b1::77")), want: "drop-reverse-path"},
+		{name: "longer than the next link", in: sized(toGroup("ff15::1"), 1500), want: "drop-too-big"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := &fakeSwitch{Set: Compile(buildMrouted(), envs["plain"])}
+			words := strings.Split(s.run(c.in), ", ")
+			slices.Sort(words)
+			if got := strings.Join(words, ", "); got != c.want {
+				t.Fatalf("got %q, want %q", got, c.want)
+			}
+			for _, p := range s.left {
+				if p.fields[IPTTL].Uint(1) != uint64(c.hops) || p.fields[EthSrc].Uint(6)>>8 != 0x020000000a {
+					t.Errorf("left with hop limit %d from %x", p.fields[IPTTL].Uint(1), p.fields[EthSrc].Uint(6))
+				}
+			}
+		})
+	}
+}

@@ -23,7 +23,7 @@ type Piece struct {
 
 // PieceID names the part of the topology a piece stands for.
 type PieceID struct {
-	kind byte // 0 for the base, n for a network, m for its listeners, p for a port, g for a security group, r for the members of all, t for a router
+	kind byte // 0 for the base, n for a network, m for its listeners, M for a router of multicast, p for a port, g for a security group, r for the members of all, t for a router
 	key  uint32
 }
 
@@ -50,6 +50,11 @@ func (id PieceID) In(s *topology.Snapshot) string {
 			}
 		}
 		return fmt.Sprintf("the security group with id %d", id.key)
+	case 'M':
+		if id.key == 0 {
+			return "multicast of all routers"
+		}
+		return "multicast of " + PieceID{'t', id.key}.In(s)
 	case 'm':
 		return "who listens on " + PieceID{'n', id.key}.In(s)
 	case 't':

@@ -53,6 +53,10 @@ const (
 	TableSources = 34
 	// TableTrouble hands over what the router cannot carry on.
 	TableTrouble = 39
+	// TableMulticastSource lets in to a router what comes to a multicast group from where its source is.
+	TableMulticastSource = 35
+	// TableMulticastRoute finds the networks of a router where somebody listens to a multicast group.
+	TableMulticastRoute = 36
 	// TableEgress sends what a filtered port sends to its rules.
 	TableEgress = 40
 	// TableEgressState finds the connection that it belongs to, and passes replies.
@@ -134,6 +138,7 @@ var tableNames = map[uint8]string{
 	TableIngress: "ingress", TableIngressState: "ingress-state", TableIngressGroups: "ingress-groups", TableIngressRemote: "ingress-remote",
 	TableIngressRules: "ingress-rules", TableIngressVerdict: "ingress-verdict",
 	TableFloating: "floating", TableInward: "inward", TableOutward: "outward",
+	TableMulticastSource: "multicast-source", TableMulticastRoute: "multicast-route",
 	TableMLD: "mld", TableGroups: "groups", TableSources: "sources",
 	TableMetadata: "metadata", TableMetadataGate: "metadata-gate", TableMetadataReply: "metadata-reply", TableMetadataBack: "metadata-back",
 	TableRouteSource: "route-source", TableReversePath: "reverse-path", TableTrouble: "trouble", TableRoute: "route", TableNeighbor: "neighbor", TableLength: "length", TableForward: "forward",
@@ -159,7 +164,7 @@ const (
 // IPv4's other end, no flow of the table matches.
 func PrefixTables() map[uint8][]string {
 	fields := make(map[uint8][]string)
-	for _, t := range []uint8{TableGuard, TableSourceAddress, TableNDFlags, TableNDTarget, TableEchoReply, TableDHCPv6, TableAway, TableGroups, TableSources, TableSwitch,
+	for _, t := range []uint8{TableGuard, TableSourceAddress, TableNDFlags, TableNDTarget, TableEchoReply, TableDHCPv6, TableAway, TableGroups, TableSources, TableSwitch, TableMulticastSource, TableMulticastRoute, TableLength, TableForward,
 		TableFloating, TableInward, TableOutward, TableRouteSource, TableRoute, TableNeighbor, TableMetadata, TableIngressRemote, TableIngressRules} {
 		fields[t] = []string{"ipv6_dst", "ipv6_src", "nw_src"}
 	}

@@ -42,6 +42,7 @@ var named = map[string]func() *topology.Snapshot{
 	"send-observe": func() *topology.Snapshot { return build(sendSpec(topology.SendObserve), nil) },
 	"send-require": func() *topology.Snapshot { return build(sendSpec(topology.SendRequire), nil) },
 	"inverse":      func() *topology.Snapshot { return build(inverseSpec(), nil) },
+	"mrouted":      func() *topology.Snapshot { return buildMrouted() },
 	"multicast":    func() *topology.Snapshot { return buildMulticast() },
 	"floating":     func() *topology.Snapshot { return buildFloating() },
 	"metadata":     func() *topology.Snapshot { return buildMetadata() },

@@ -174,7 +174,7 @@ func (l *Lane) query(source netip.Addr, q wire.ListenerQuery) multicast.Query {
 	}
 	return multicast.Query{
 		Source: source, Group: q.Group(), Sources: l.sources, MaxResponse: q.MaxResponse(),
-		Suppress: q.Suppress(), Robustness: q.Robustness(), Interval: q.Interval(),
+		Suppress: q.Suppress(), Version: q.Version(), Robustness: q.Robustness(), Interval: q.Interval(),
 	}
 }
 

@@ -35,6 +35,10 @@ func (l *Lane) Send(e *multicast.Event, r *pipeline.Replies) {
 			body := wire.AppendMRDAdvert(nil, multicast.AdvertInterval, m.QueryInterval.Truncate(time.Second), m.Robustness)
 			put(r.Into(n.Key, wire.ListenerHeadersLen+len(body)), n.Router.MAC, n.Router.LinkLocal, wire.AllSnoopers, body)
 		}
+	case multicast.Report:
+		if n.Router != nil {
+			l.proxied(n, e, r)
+		}
 	case multicast.Retell:
 		if p := portOf(n, e.Port); p != nil {
 			l.retell(n, p, e.Records, r)
@@ -73,19 +77,20 @@ func terminate(n *topology.Network, r *pipeline.Replies) {
 	}
 }
 
-// mostReport keeps what is told within 1,280 octets where records have few
-// sources.
+// mostReport keeps what is told within 1,280 octets.
 const mostReport = 1280 - wire.ListenerHeadersLen + wire.EthernetLen - wire.MLDv2ReportLen
 
 // retell tells multicast routers on behalf of a port what it listens to.
 func (l *Lane) retell(n *topology.Network, p *topology.Port, records []wire.Record, r *pipeline.Replies) {
-	var source netip.Addr
-	if i := slices.IndexFunc(p.Addresses, netip.Addr.IsLinkLocalUnicast); i >= 0 {
-		source = p.Addresses[i]
-	}
-	if !source.IsValid() || p.MAC.IsZero() {
+	i := slices.IndexFunc(p.Addresses, netip.Addr.IsLinkLocalUnicast)
+	if i < 0 || p.MAC.IsZero() {
 		return
 	}
+	l.tell(n, p, p.MAC, p.Addresses[i], records, r)
+}
+
+// tell sends reports of records to the multicast routers of a network but one.
+func (l *Lane) tell(n *topology.Network, but *topology.Port, mac wire.MAC, source netip.Addr, records []wire.Record, r *pipeline.Replies) {
 	for len(records) > 0 {
 		size, fit := 0, 0
 		for fit < len(records) {
@@ -97,9 +102,32 @@ func (l *Lane) retell(n *topology.Network, p *topology.Port, records []wire.Reco
 		}
 		body := wire.AppendReport(nil, records[:fit])
 		records = records[fit:]
-		l.routers(n.Key, p, func(to *topology.Port) {
-			put(r.To(to.OFPort, to.VLAN, wire.ListenerHeadersLen+len(body)), p.MAC, source, allReports, body)
-		})
+		l.toAll(n, but, mac, source, allReports, body, r)
+	}
+}
+
+// toAll sends a message to the multicast routers of a network but one.
+func (l *Lane) toAll(n *topology.Network, but *topology.Port, mac wire.MAC, source, group netip.Addr, body []byte, r *pipeline.Replies) {
+	l.routers(n.Key, but, func(to *topology.Port) {
+		put(r.To(to.OFPort, to.VLAN, wire.ListenerHeadersLen+len(body)), mac, source, group, body)
+	})
+}
+
+// proxied tells what the network's router listens to, to a querier of version 1 in
+// its words: it knows no sources (RFC 9777 section 8.2.1).
+func (l *Lane) proxied(n *topology.Network, e *multicast.Event, r *pipeline.Replies) {
+	if !e.Old {
+		l.tell(n, nil, n.Router.MAC, n.Router.LinkLocal, e.Records, r)
+		return
+	}
+	for i := range e.Records {
+		switch record := &e.Records[i]; {
+		case record.Type == wire.BlockOldSources:
+		case record.Type == wire.ChangeToInclude && len(record.Sources) == 0:
+			l.toAll(n, nil, n.Router.MAC, n.Router.LinkLocal, wire.AllRouters, wire.AppendListenerV1(nil, wire.TypeMLDDone, record.Group), r)
+		default:
+			l.toAll(n, nil, n.Router.MAC, n.Router.LinkLocal, record.Group, wire.AppendListenerV1(nil, wire.TypeMLDv1Report, record.Group), r)
+		}
 	}
 }
 

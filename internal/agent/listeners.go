@@ -83,7 +83,7 @@ func (b *listenedByKey) of(view *multicast.View, keys topology.Keys) map[string]
 
 // listeningOf is what is known of a network by the keys of its ports.
 func listeningOf(s *multicast.Shown, keys topology.Keys) *topology.Listening {
-	l := &topology.Listening{Ready: s.Ready}
+	l := &topology.Listening{Ready: s.Ready, Querying: s.Querying}
 	for _, name := range s.Routers {
 		if key := keys.Ports[name]; key != 0 {
 			l.Routers = append(l.Routers, key)

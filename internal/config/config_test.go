@@ -80,7 +80,7 @@ func TestReference(t *testing.T) {
 						Exclude: &topology.ExcludeSpec{Length: 64}, Preferred: ptr(4 * time.Hour), Valid: ptr(24 * time.Hour)}},
 					Metadata: &topology.MetadataSpec{},
 				},
-				{Name: "ext", Metadata: &topology.MetadataSpec{Upstream: "https://nova.example.test:8775", Secret: "meiquoh2Ohs6ne", Timeout: ptr(30 * time.Second)}, Uplink: &topology.UplinkSpec{Interface: "eth1", VLAN: 100, AcceptRA: true}, Subnets: []topology.SubnetSpec{{Prefix: netip.MustParsePrefix("2001:db8:1::/64"), Mode: topology.DHCPv6Stateful,
+				{Name: "ext", Multicast: &topology.MulticastSpec{Snooping: true}, Metadata: &topology.MetadataSpec{Upstream: "https://nova.example.test:8775", Secret: "meiquoh2Ohs6ne", Timeout: ptr(30 * time.Second)}, Uplink: &topology.UplinkSpec{Interface: "eth1", VLAN: 100, AcceptRA: true}, Subnets: []topology.SubnetSpec{{Prefix: netip.MustParsePrefix("2001:db8:1::/64"), Mode: topology.DHCPv6Stateful,
 					RelayTo: netip.MustParseAddr("2001:db8::547")}}},
 			},
 			Routers: []topology.RouterSpec{{Name: "r1", Networks: []topology.PresenceSpec{
@@ -90,7 +90,7 @@ func TestReference(t *testing.T) {
 				{Destination: netip.MustParsePrefix("::/0"), NextHops: []netip.Addr{netip.MustParseAddr("fe80::99")}, Network: "ext"},
 				{Destination: netip.MustParsePrefix("2001:db8:9::/48"), NextHops: []netip.Addr{netip.MustParseAddr("fd00:b1::12"), netip.MustParseAddr("fd00:b1::13")}},
 				{Destination: netip.MustParsePrefix("2001:db8:dead::/48"), Type: topology.Blackhole},
-			}}},
+			}, Multicast: &topology.RouterMulticastSpec{Upstream: "ext", Boundary: 5}}},
 			Ports: []topology.PortSpec{{Name: "vm1", Network: "blue", MAC: wire.MAC{2, 0, 0, 0, 0, 0x11}, Addresses: []netip.Addr{netip.MustParseAddr("fd00:b1::11"), netip.MustParseAddr("192.0.2.11")},
 				PortSecurity: ptr(true), MaxAddresses: ptr(64), Pairs: []topology.AddressPair{
 					{Prefix: netip.MustParsePrefix("fd00:b1::50/128"), MAC: wire.MAC{0, 0, 0x5e, 0, 2, 1}},
@@ -228,7 +228,7 @@ func TestReferenceNamesEveryKey(t *testing.T) {
 			return limits(to, bounds{new(*int), new(*int), new(*int), new(*int), new(*int)})
 		}),
 		"options": builtKeys(option), "a delegation": builtKeys(delegation), "a reservation": builtKeys(reservation), "a vendor": builtKeys(vendor), "a pair": builtKeys(addressPair),
-		"an uplink": builtKeys(uplink), "multicast": builtKeys(multicast), "multicast of a port": builtKeys(portMulticast),
+		"an uplink": builtKeys(uplink), "multicast": builtKeys(multicast), "multicast of a port": builtKeys(portMulticast), "multicast of a router": builtKeys(routerMulticast),
 		"the metadata service": builtKeys(metadata), "an instance": builtKeys(instance),
 		"a security group": builtKeys(securityGroup), "a rule": builtKeys(rule), "Secure Neighbor Discovery": builtKeys(secure),
 	} {

@@ -104,7 +104,13 @@ func subnet(s *topology.SubnetSpec) reader {
 
 func router(r *topology.RouterSpec) reader {
 	return func(v value) {
-		v.fields(keys{"name": text(&r.Name), "networks": many(&r.Networks, presence), "routes": many(&r.Routes, staticRoute)})
+		v.fields(keys{"name": text(&r.Name), "networks": many(&r.Networks, presence), "routes": many(&r.Routes, staticRoute), "multicast": optional(&r.Multicast, routerMulticast)})
+	}
+}
+
+func routerMulticast(m *topology.RouterMulticastSpec) reader {
+	return func(v value) {
+		v.fields(keys{"upstream": text(&m.Upstream), "boundary": integer(&m.Boundary, 2, 14)})
 	}
 }
 

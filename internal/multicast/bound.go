@@ -14,9 +14,6 @@ func (p *port) room(more int) bool {
 	return p.conf.Most == topology.UnlimitedGroups || p.sources+more <= sourcesPerGroup*p.conf.Most
 }
 
-// MostGroups is how many groups there may be on all networks together.
-const MostGroups = 1 << 16
-
 // slots are the numbers of groups: lowest first, so that few ids of a bridge are
 // ever used.
 type slots struct {
@@ -26,7 +23,7 @@ type slots struct {
 
 // take gives a free number.
 func (s *slots) take() (uint16, bool) {
-	for ; s.from < MostGroups/64; s.from++ {
+	for ; s.from < topology.MaxGroupSlots/64; s.from++ {
 		if s.from == len(s.used) {
 			s.used = append(s.used, 0)
 		}

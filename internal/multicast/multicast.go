@@ -20,13 +20,16 @@ const (
 	// Retell: the Records, to multicast routers, on behalf of the Port, which has moved.
 	Retell
 
+	// Report: the Records, to multicast routers, of what the network's router listens to itself; by MLDv1 if Old.
+	Report
+
 	// Kinds is the number of kinds.
 	Kinds
 )
 
 // String returns the kind's name as metrics write it.
 func (k Kind) String() string {
-	return [...]string{"queries", "advertisements", "terminations", "reports"}[k]
+	return [...]string{"queries", "advertisements", "terminations", "reports", "proxied"}[k]
 }
 
 // Event is something to be sent.
@@ -37,6 +40,7 @@ type Event struct {
 	Port    string
 	Query   wire.Query
 	Records []wire.Record
+	Old     bool
 	// Former is the network as it was advertised.
 	Former *topology.Network
 }

@@ -95,6 +95,7 @@ type Query struct {
 	Sources     []netip.Addr
 	MaxResponse time.Duration
 	Suppress    bool
+	Version     int
 	// Robustness and Interval are 0 where it does not say.
 	Robustness int
 	Interval   time.Duration
@@ -128,6 +129,9 @@ func (t *Table) Asked(now time.Duration, network, at string, q Query) {
 		t.asked(now, n, q.MaxResponse)
 	} else if !q.Suppress && !n.querying {
 		t.lowerAll(now, n, q)
+	}
+	if n.proxy != nil {
+		n.proxy.asked(now, q, t.random, now+n.otherInterval())
 	}
 	t.plan(now, n)
 }
@@ -167,6 +171,9 @@ func (t *Table) turn(now time.Duration, n *network) {
 		t.general(now, n)
 	}
 	t.turnRouters(now, n)
+	if n.proxy != nil {
+		t.turnProxy(now, n)
+	}
 	t.plan(now, n)
 }
 
@@ -180,16 +187,21 @@ func (t *Table) plan(now time.Duration, n *network) {
 	}
 	var due time.Duration
 	next := func(at time.Duration) {
-		if at > now && (due == 0 || at < due) {
+		if at != 0 && (due == 0 || at < due) {
 			due = at
 		}
 	}
 	if n.querying {
-		next(max(n.next, now+1))
+		next(n.next)
 	}
 	next(n.otherUntil)
-	next(n.answered)
+	if n.answered > now {
+		next(n.answered)
+	}
 	next(n.nextAdvert)
+	if n.proxy != nil {
+		n.proxy.due(next)
+	}
 	for _, until := range n.routers {
 		next(until)
 	}

@@ -39,6 +39,7 @@ func (t *Table) Serve(now time.Duration, s *topology.Snapshot) {
 			t.adapt(now, n, on)
 		}
 	}
+	t.upstreams(s)
 }
 
 // forget ends a network.

@@ -33,6 +33,8 @@ type network struct {
 
 	querier
 	discovery
+	// proxy is nil where no router listens on behalf of its other networks.
+	proxy *proxy
 	dirty bool
 	shown *Shown
 	timer

@@ -35,6 +35,42 @@ type PortMulticastSpec struct {
 	FastLeave *bool
 }
 
+// RouterMulticastSpec is how a router carries multicast between its networks (RFC 4605).
+type RouterMulticastSpec struct {
+	// Upstream is the network that leads to the other multicast routers, "" for none.
+	Upstream string
+	// Boundary is the widest scope that stays on the other networks, 0 for that of the link.
+	Boundary int
+}
+
+// RouterMulticast is that with defaults applied.
+type RouterMulticast struct {
+	Upstream string
+	Boundary uint8
+}
+
+// routerMulticastOf applies the defaults.
+func routerMulticastOf(s *RouterMulticastSpec) *RouterMulticast {
+	if s == nil {
+		return nil
+	}
+	return &RouterMulticast{Upstream: s.Upstream, Boundary: uint8(max(s.Boundary, linkScope))}
+}
+
+// linkScope is the scope of a link (RFC 4291 section 2.7), widestScope that of all.
+const (
+	linkScope   = 2
+	widestScope = 14
+)
+
+// equalValues reports whether two are both nil or of equal content.
+func equalValues[T comparable](a, b *T) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}
+
 // Defaults of MulticastSpec (RFC 9777 section 9).
 const (
 	// DefaultQueryInterval is the time between two General Queries (section 9.2).
@@ -51,6 +87,8 @@ const (
 	DefaultMaxGroups = 64
 	MaxUplinkGroups  = 4096
 	UnlimitedGroups  = -1
+	// MaxGroupSlots is how many groups may be known on all networks together.
+	MaxGroupSlots = 1 << 15
 )
 
 // Multicast is what is done about multicast on a network, defaults applied.
@@ -115,6 +153,8 @@ type Listening struct {
 	// Ready says that somebody asks for listeners and has been answered, so that
 	// who is not known does not listen (RFC 4541 section 2.1.1).
 	Ready bool
+	// Querying says that Damselfly is who asks.
+	Querying bool
 	// Routers are the keys of the ports where multicast routers are, sorted.
 	Routers []uint16
 	// Groups are those that somebody listens to, sorted by address.

@@ -22,6 +22,8 @@ type Router struct {
 	// Routes are those beside its networks' own prefixes, configured, delegated
 	// and learned, sorted by prefix.
 	Routes []Route
+	// Multicast is nil where it carries none between its networks.
+	Multicast *RouterMulticast
 	// Floating is what floats on its networks, Translations what flows translate
 	// for that, sorted. Hidden are addresses of the router's own that nobody
 	// reaches by what they would be translated from.

@@ -31,7 +31,7 @@ func routersOf(spec *Spec, nets map[string]*builtNetwork, old []*Router) []*Rout
 	var list []*Router
 	for i := range spec.Routers {
 		s := &spec.Routers[i]
-		r := &Router{ID: ids["router "+s.Name], Name: s.Name}
+		r := &Router{ID: ids["router "+s.Name], Name: s.Name, Multicast: routerMulticastOf(s.Multicast)}
 		for j := range s.Networks {
 			if b := nets[s.Networks[j].Network]; b != nil {
 				r.Networks = append(r.Networks, b.net)
@@ -47,7 +47,8 @@ func routersOf(spec *Spec, nets map[string]*builtNetwork, old []*Router) []*Rout
 	for i, r := range list {
 		for _, o := range old {
 			if o.ID == r.ID && o.Name == r.Name && slices.Equal(o.Networks, r.Networks) && slices.EqualFunc(o.Routes, r.Routes, Route.Equal) &&
-				slices.Equal(o.Floating, r.Floating) && slices.Equal(o.Translations, r.Translations) && slices.Equal(o.Hidden, r.Hidden) {
+				slices.Equal(o.Floating, r.Floating) && slices.Equal(o.Translations, r.Translations) && slices.Equal(o.Hidden, r.Hidden) &&
+				equalValues(o.Multicast, r.Multicast) {
 				list[i] = o
 				break
 			}

@@ -179,6 +179,8 @@ type RouterSpec struct {
 	Name     string
 	Networks []PresenceSpec
 	Routes   []StaticRouteSpec
+	// Multicast is nil where it carries none between its networks.
+	Multicast *RouterMulticastSpec
 }
 
 // StaticRouteSpec is a wanted route of a router beside those that its networks

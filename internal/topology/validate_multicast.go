@@ -53,3 +53,37 @@ func (c *checker) portMulticast(object string, p *PortSpec, n *networkFacts) {
 		}
 	}
 }
+
+// routerMulticast checks how a router carries multicast.
+func (c *checker) routerMulticast(object string, r *RouterSpec) {
+	m := r.Multicast
+	if m == nil {
+		return
+	}
+	if m.Boundary != 0 && (m.Boundary < linkScope || m.Boundary > widestScope) {
+		c.add(object+".boundary", "RFC 4291 section 2.7", "%d is no scope: give %d, of the link, to %d, of all", m.Boundary, linkScope, widestScope)
+	}
+	on := map[string]bool{}
+	down := 0
+	for i := range r.Networks {
+		name := r.Networks[i].Network
+		on[name] = true
+		n := c.networks[name]
+		if n == nil || n.spec.Multicast == nil {
+			continue
+		}
+		if name != m.Upstream && n.spec.Multicast.Querier {
+			down++
+		}
+	}
+	switch n := c.networks[m.Upstream]; {
+	case m.Upstream == "":
+	case !on[m.Upstream]:
+		c.add(object+".upstream", "", "the router is not on network %q: name one of its networks", m.Upstream)
+	case n != nil && multicastOf(n.spec.Multicast) == nil:
+		c.add(object+".upstream", "RFC 4605 section 4.1", "who asks for listeners on network %s is not heard: set its multicast.snooping", m.Upstream)
+	}
+	if down == 0 {
+		c.add(object, "RFC 4605 section 4.2", "it asks for listeners on none of its networks: set multicast.querier of those that are to get streams")
+	}
+}

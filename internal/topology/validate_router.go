@@ -28,6 +28,7 @@ func (c *checker) router(i int, names map[string]bool) {
 	}
 	c.overlaps(prefixes)
 	c.staticRoutes(object, r)
+	c.routerMulticast(object+".multicast", r)
 }
 
 // presence checks a router on one network and gives the prefixes that it has there.

@@ -1,0 +1,116 @@
+package multicast
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"damselfly/internal/topology"
+	"damselfly/internal/wire"
+)
+
+// newProxy is a world whose router also stands on red, with the guest v, and listens on
+// blue on behalf of that.
+func newProxy() *world {
+	return newWorld(func(s *topology.Spec) {
+		s.Networks = append(s.Networks, topology.NetworkSpec{Name: "red", Subnets: []topology.SubnetSpec{{Prefix: netip.MustParsePrefix("fd00:ed::/64")}},
+			Multicast: &topology.MulticastSpec{Snooping: true, Querier: true}})
+		s.Routers[0].Networks = append(s.Routers[0].Networks, topology.PresenceSpec{Network: "red"})
+		s.Routers[0].Multicast = &topology.RouterMulticastSpec{Upstream: "blue", Boundary: 5}
+		s.Ports = append(s.Ports, topology.PortSpec{Name: "v", Network: "red", MAC: wire.MAC{2, 0, 0, 0, 1, 1}}, topology.PortSpec{Name: "w", Network: "red", MAC: wire.MAC{2, 0, 0, 0, 1, 2}})
+	})
+}
+
+// downstream has a port of red report, and gives what the router tells because of it.
+func (w *world) downstream(port string, typ wire.RecordType, group string, sources ...string) string {
+	c := Change{Type: typ, Group: addr(group)}
+	for _, s := range sources {
+		c.Sources = append(c.Sources, addr(s))
+	}
+	w.Report(w.now, "red", port, c, false)
+	return w.proxied()
+}
+
+// proxied is what the router tells now.
+func (w *world) proxied() string {
+	w.Tick(w.now)
+	var text []string
+	for _, e := range w.Events() {
+		if e.Kind != Report {
+			continue
+		}
+		for _, r := range e.Records {
+			one := [...]string{1: "is-in", "is-ex", "to-in", "to-ex", "allow", "block"}[r.Type] + " " + r.Group.String()
+			for _, s := range r.Sources {
+				one += " " + strings.TrimPrefix(s.String(), "2001:db8::")
+			}
+			if e.Old {
+				one += " (v1)"
+			}
+			text = append(text, one)
+		}
+	}
+	return strings.Join(text, "; ")
+}
+
+// TestProxy: upstream the router listens to what anybody does downstream (RFC 4605
+// section 4.1, RFC 9777 section 4.2).
+func TestProxy(t *testing.T) {
+	t.Parallel()
+	w := newProxy()
+	w.of["v"], w.of["w"] = 7, 8
+	w.serve()
+	w.pass(3 * time.Second)
+	const wide = "ff1e::1"
+	for _, step := range []struct {
+		port    string
+		typ     wire.RecordType
+		group   string
+		sources []string
+		want    string
+	}{
+		{"v", toIn, wide, []string{a, b}, "allow ff1e::1 a b"},
+		{"w", toIn, wide, []string{b, c}, "allow ff1e::1 c"},
+		{"v", block, wide, []string{a, b}, "block ff1e::1 a"},
+		{"v", toEx, wide, []string{a, b}, "to-ex ff1e::1 a"},
+		{"w", toEx, wide, []string{a, c}, ""},
+		{"w", toIn, wide, nil, "block ff1e::1 b"},
+		{"v", allow, wide, []string{a}, "allow ff1e::1 a"},
+		{"v", toIn, wide, nil, "to-in ff1e::1"},
+		{"v", toEx, "ff15::1", nil, ""}, // stays within its site
+		{"v", toEx, "ff02::fb", nil, ""},
+		{"w", toEx, wide, nil, "to-ex ff1e::1"},
+	} {
+		if got := w.downstream(step.port, step.typ, step.group, step.sources...); got != step.want {
+			t.Errorf("%s of %s by %s: %q, want %q", step.sources, step.group, step.port, got, step.want)
+		}
+		w.pass(time.Minute) // what is repeated
+	}
+	w.downstream("w", isEx, wide)
+	general := Query{Source: addr("fe80::1"), Group: netip.IPv6Unspecified(), MaxResponse: time.Second, Version: 2}
+	w.Asked(w.now, "blue", "uplink of blue", general)
+	w.now += time.Second
+	if got := w.proxied(); got != "is-ex ff1e::1" {
+		t.Errorf("asked: %q", got)
+	}
+	about := general
+	about.Group = addr("ff1e::2")
+	w.Asked(w.now, "blue", "uplink of blue", about)
+	w.now += time.Second
+	if got := w.proxied(); got != "" {
+		t.Errorf("asked about another group: %q", got)
+	}
+	old := general
+	old.Version = 1
+	w.Asked(w.now, "blue", "uplink of blue", old)
+	w.now += time.Second
+	if got := w.proxied(); got != "is-ex ff1e::1 (v1)" {
+		t.Errorf("asked by version 1: %q", got)
+	}
+	w.spec.Routers[0].Multicast = nil
+	w.serve()
+	if n := w.networks["blue"]; n.proxy != nil {
+		t.Error("still listens for others")
+	}
+}
