@@ -77,7 +77,10 @@ var icmpv6Names = map[uint8]string{
 	128: "an Echo Request", 129: "an Echo Reply",
 	130: "a Multicast Listener Query", 131: "a Multicast Listener Report (version 1)", 132: "a Multicast Listener Done",
 	133: "a Router Solicitation", 134: "a Router Advertisement", 135: "a Neighbor Solicitation",
-	136: "a Neighbor Advertisement", 137: "a Redirect", 143: "a Multicast Listener Report",
+	136: "a Neighbor Advertisement", 137: "a Redirect",
+	141: "an Inverse Neighbor Discovery Solicitation", 142: "an Inverse Neighbor Discovery Advertisement",
+	148: "a Certification Path Solicitation", 149: "a Certification Path Advertisement",
+	143: "a Multicast Listener Report",
 }
 
 // kind names the innermost thing that a frame holds, and what else is to be said
