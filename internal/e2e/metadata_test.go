@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -220,6 +221,11 @@ func metadataTold(t *testing.T, s *stage.Stage, d *stage.Daemon, ndExt bool) {
 		if m[key] == 0 {
 			t.Errorf("%s is 0", key)
 		}
+	}
+	for port, words := range map[uint16][]string{80: {"delivers it to the metadata service"}, 22: {"drop-metadata", "TCP port 80", "network blue, metadata"}} {
+		frame := segment(t, "fe80::ff:fe00:11", "fe80::a9fe:a9fe", 40000, port, true, false)
+		o := command(t, s, "explain", "-c", s.ConfigPath, "--ovsdb", s.OVSDB, "--port", "vm1", hex.EncodeToString(frame))
+		o.said(t, 0, o.out, words...)
 	}
 	waitLog(t, d, "msg=metadata", "port=vm2", "path="+hostname, "status=200", "from=fe80::ff:fe00:11")
 	if got := m[drops("nd-answer")]; ndExt && got == 0 {
