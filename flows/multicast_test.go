@@ -321,23 +321,28 @@ func mroutedSpec() *topology.Spec {
 		}}},
 		Ports: []topology.PortSpec{
 			{Name: "vm1", Network: "blue", MAC: mac(0x11)}, {Name: "vm2", Network: "red", MAC: mac(0x12)}, {Name: "vm3", Network: "ext", MAC: mac(0x13)},
+			{Name: "vm4", Network: "blue", MAC: mac(0x14)},
 		},
 	}
 }
 
-// buildMrouted has vm2 listen to ff15::1, of its site, and vm1 and vm2 to ff1e::1, of all; behind
+// buildMrouted has vm2 listen to ff15::1, of its site, and vm1, vm4 and vm2 to ff1e::1, of all; behind
 // the uplink is a router.
 func buildMrouted() *topology.Snapshot {
 	in := input(mroutedSpec(), nil)
-	in.Keys.Ports[topology.UplinkName("ext")] = 4
-	in.Bindings = append(in.Bindings, topology.Binding{Interface: "eth1", OFPort: 4})
-	group := func(a string, slot, port uint16) topology.ListenedGroup {
-		return topology.ListenedGroup{Group: netip.MustParseAddr(a), Slot: slot, Ports: []topology.Listener{{Port: port, Exclude: true}}}
+	in.Keys.Ports[topology.UplinkName("ext")] = 9
+	in.Bindings = append(in.Bindings, topology.Binding{Interface: "eth1", OFPort: 9})
+	group := func(a string, slot uint16, ports ...uint16) topology.ListenedGroup {
+		g := topology.ListenedGroup{Group: netip.MustParseAddr(a), Slot: slot}
+		for _, p := range ports {
+			g.Ports = append(g.Ports, topology.Listener{Port: p, Exclude: true})
+		}
+		return g
 	}
 	in.Listening = map[string]*topology.Listening{
-		"blue": {Ready: true, Querying: true, Groups: []topology.ListenedGroup{group("ff02::fb", 0, 1), group("ff1e::1", 1, 1)}},
+		"blue": {Ready: true, Querying: true, Groups: []topology.ListenedGroup{group("ff02::fb", 0, 1), group("ff1e::1", 1, 1, 4)}},
 		"red":  {Ready: true, Querying: true, Groups: []topology.ListenedGroup{group("ff15::1", 2, 2), group("ff1e::1", 3, 2)}},
-		"ext":  {Ready: true, Routers: []uint16{4}},
+		"ext":  {Ready: true, Routers: []uint16{9}},
 	}
 	s, problems := new(topology.Builder).Build(in)
 	if s == nil || len(problems) > 0 {
@@ -358,16 +363,16 @@ func TestMulticastRouting(t *testing.T) {
 		hops uint8
 	}{
 		{name: "to a listener on another network", in: toGroup("ff15::1"), want: "out 2", hops: 254},
-		{name: "beyond the boundary too", in: toGroup("ff1e::1"), want: "out 2, out 4", hops: 254},
-		{name: "nobody listens", in: toGroup("ff1e::2"), want: "out 4", hops: 254},
+		{name: "beyond the boundary too", in: toGroup("ff1e::1"), want: "out 2, out 4, out 9", hops: 254},
+		{name: "nobody listens", in: toGroup("ff1e::2"), want: "out 9", hops: 254},
 		{name: "nobody listens within the boundary", in: toGroup("ff15::2"), want: ""},
 		{name: "of the link", in: toGroup("ff02::fb"), want: ""},
 		{name: "with a hop limit of 1", in: toGroup("ff15::1").set(IPTTL, U8(1)), want: ""},
 		{name: "with a hop limit of 2", in: toGroup("ff15::1").set(IPTTL, U8(2)), want: "out 2", hops: 1},
 		{name: "from a link-local address", in: toGroup("ff15::1").set(IPv6Src, at("fe80::ff:fe00:11")), want: "drop-scope"},
-		{name: "from far", in: far(fromFar("ff1e::1")).set(InPort, U32(4)), want: "out 1, out 2", hops: 254},
-		{name: "from far, within the boundary", in: far(fromFar("ff15::1")).set(InPort, U32(4)), want: ""},
-		{name: "from far with an address of a guest", in: fromFar("ff1e::1").set(InPort, U32(4)).set(IPv6Src, at("fd00:b1::77")), want: "drop-reverse-path"},
+		{name: "from far", in: far(fromFar("ff1e::1")).set(InPort, U32(9)), want: "out 1, out 2, out 4", hops: 254},
+		{name: "from far, within the boundary", in: far(fromFar("ff15::1")).set(InPort, U32(9)), want: ""},
+		{name: "from far with an address of a guest", in: fromFar("ff1e::1").set(InPort, U32(9)).set(IPv6Src, at("fd00:b1::77")), want: "drop-reverse-path"},
 		{name: "longer than the next link", in: sized(toGroup("ff15::1"), 1500), want: "drop-too-big"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -378,6 +383,9 @@ func TestMulticastRouting(t *testing.T) {
 				t.Fatalf("got %q, want %q", got, c.want)
 			}
 			for _, p := range s.left {
+				if p.fields[EthSrc] == MAC(guest1) {
+					continue // on the link itself
+				}
 				if p.fields[IPTTL].Uint(1) != uint64(c.hops) || p.fields[EthSrc].Uint(6)>>8 != 0x020000000a {
 					t.Errorf("left with hop limit %d from %x", p.fields[IPTTL].Uint(1), p.fields[EthSrc].Uint(6))
 				}
