@@ -128,7 +128,7 @@ func (v *Services) listen(p *packet.Packet, r *pipeline.Replies) pipeline.Reason
 // flow it would have gone on is not known here. Where signatures are required it is
 // learned by one, nothing else.
 func (v *Services) learn(p *packet.Packet) pipeline.Reason {
-	if s := p.Network.Send; s != nil && s.Mode == topology.SendRequire && !p.Verified {
+	if s := p.Network.Send; s != nil && s.Mode == topology.SendRequire && !p.Verified() {
 		return reason.SendUnsigned
 	}
 	if why := v.Learn.Source(p); why != 0 {

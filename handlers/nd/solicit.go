@@ -145,11 +145,11 @@ func advertise(p *packet.Packet, r *pipeline.Replies, owner topology.Owner, targ
 	if owner.Router {
 		flags |= wire.FlagRouter
 	}
-	if n := p.Network; owner.Port == nil && p.MaySign && n.Signs() && target == n.Router.LinkLocal {
+	if n := p.Network; owner.Port == nil && p.Signs() && target == n.Router.LinkLocal {
 		id := n.Send.Identity
-		b := r.Back(&p.Frame, wire.NeighborAdvertFrameLen+id.Overhead(len(p.Nonce)))
+		b := r.Back(&p.Frame, wire.NeighborAdvertFrameLen+id.Overhead(len(p.Signing.Nonce)))
 		wire.PutNeighborAdvert(b, &h, target, owner.MAC, flags)
-		if id.Sign(b, wire.NeighborAdvertFrameLen, p.Now, p.Nonce) == nil {
+		if id.Sign(b, wire.NeighborAdvertFrameLen, p.Now, p.Signing.Nonce) == nil {
 			return
 		}
 		r.Undo(len(r.List()) - 1)

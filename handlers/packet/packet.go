@@ -30,6 +30,16 @@ type Packet struct {
 	// Routed says that the frame is as the router made it for another of its
 	// networks: its link-layer addresses are of that one.
 	Routed bool
+	// Signing is what is known of it as a message of Secure Neighbor Discovery, nil
+	// where there is none.
+	Signing *Signing
+	// Now is the time that the whole batch is handled at.
+	Now time.Time
+}
+
+// Signing is what is known of a message of Neighbor Discovery where signatures are
+// verified or made (RFC 3971).
+type Signing struct {
 	// Verified says that the message is signed, and that the signature is its
 	// sender's (RFC 3971 section 5.2.2).
 	Verified bool
@@ -38,12 +48,18 @@ type Packet struct {
 	MaySign bool
 	Nonce   []byte
 	// Adverts are the frames of the router's advertisements where they are signed for
-	// all; Peers are who signs, nil where nothing is verified.
+	// all, nil where they are not.
 	Adverts [][]byte
-	Peers   *send.Peers
-	// Now is the time that the whole batch is handled at.
-	Now time.Time
+	// Peers are who signs.
+	Peers *send.Peers
 }
+
+// Verified reports whether the message is signed, and rightly.
+func (p *Packet) Verified() bool { return p.Signing != nil && p.Signing.Verified }
+
+// Signs reports whether an answer in the name of the network's router is to be signed
+// now.
+func (p *Packet) Signs() bool { return p.Signing != nil && p.Signing.MaySign && p.Network.Signs() }
 
 // Honest checks that the sender is who it says: the Ethernet source and a
 // link-layer address option, if linked, are the port's MAC or that of one of
@@ -99,10 +115,10 @@ func (p *Packet) OwnsAddress(a netip.Addr) bool {
 
 // Secured reports whether somebody signs for an address (RFC 3971 section 8).
 func (p *Packet) Secured(a netip.Addr) bool {
-	if p.Peers == nil {
+	if p.Signing == nil {
 		return false
 	}
-	_, ok := p.Peers.Port(send.Peer{Network: p.Network.Name, Addr: a})
+	_, ok := p.Signing.Peers.Port(send.Peer{Network: p.Network.Name, Addr: a})
 	return ok
 }
 

@@ -57,15 +57,15 @@ func Solicit(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	if !p.IPv6.SourceUnspecified() {
 		h.DestinationMAC, h.Destination = p.Ethernet.Source(), p.IPv6.Source()
 	}
-	if p.Adverts != nil {
-		for _, frame := range p.Adverts {
+	if p.Signing != nil && p.Signing.Adverts != nil {
+		for _, frame := range p.Signing.Adverts {
 			copy(r.Back(&p.Frame, len(frame)), frame)
 		}
 		return reason.Answered
 	}
-	if p.MaySign && n.Signs() {
+	if p.Signs() {
 		made := len(r.List())
-		if !Signed(n.Send.Identity, n.Adverts, &h, p.Now, p.Nonce, func(size int) []byte { return r.Back(&p.Frame, size) }) {
+		if !Signed(n.Send.Identity, n.Adverts, &h, p.Now, p.Signing.Nonce, func(size int) []byte { return r.Back(&p.Frame, size) }) {
 			r.Undo(made)
 			return reason.NotSigned
 		}

@@ -43,14 +43,14 @@ func (l *Lane) advertsFor(p *packet.Packet) bool {
 	if age := p.Now.Sub(s.at); s.of != p.Network || age < 0 || age >= advertLife {
 		return false
 	}
-	p.Adverts = s.frames
+	p.Signing.Adverts = s.frames
 	return true
 }
 
 // makeAdverts signs the advertisements for a message that asks for them and is not
 // signed itself, and keeps them for the next.
 func (l *Lane) makeAdverts(p *packet.Packet) {
-	if p.ICMPv6().Type() != wire.TypeRouterSolicit || p.Verified || !needsSignature(p) || l.advertsFor(p) {
+	if p.ICMPv6().Type() != wire.TypeRouterSolicit || p.Signing.Verified || !needsSignature(p) || l.advertsFor(p) {
 		return
 	}
 	n := p.Network
@@ -66,5 +66,5 @@ func (l *Lane) makeAdverts(p *packet.Packet) {
 		return
 	}
 	l.adverts.Store(n.Key, s)
-	p.Adverts = s.frames
+	p.Signing.Adverts = s.frames
 }

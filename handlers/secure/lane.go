@@ -45,6 +45,7 @@ type Lane struct {
 	Verifies bool
 
 	frame   pipeline.Frame // what is handed over, so that no packet has to outlive its call
+	signing packet.Signing // of the packet that is looked at
 	budgets []bucket       // by port key
 }
 
@@ -75,11 +76,12 @@ func (l *Lane) Take(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	if fixed == 0 || len(m) < fixed {
 		return 0
 	}
-	p.Peers = l.Peers
+	l.signing = packet.Signing{Peers: l.Peers}
+	p.Signing = &l.signing
 	options := wire.Options(m[fixed:])
 	if p.Frame.Note&punt.SecureSeen != 0 {
-		p.MaySign, p.Verified = true, p.Frame.Note&punt.SecureVerified != 0
-		p.Nonce = nonceOf(p, options)
+		p.Signing.MaySign, p.Signing.Verified = true, p.Frame.Note&punt.SecureVerified != 0
+		p.Signing.Nonce = nonceOf(p, options)
 		return 0
 	}
 	signed := send.Signed(options)
@@ -103,9 +105,9 @@ func (l *Lane) Take(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 			return why
 		}
 	}
-	p.MaySign = true
+	p.Signing.MaySign = true
 	p.Frame.Note |= punt.SecureSeen
-	if p.Nonce = nonceOf(p, options); len(p.Nonce) == 0 {
+	if p.Signing.Nonce = nonceOf(p, options); len(p.Signing.Nonce) == 0 {
 		l.makeAdverts(p)
 	}
 	return 0

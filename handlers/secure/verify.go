@@ -12,7 +12,7 @@ import (
 	"damselfly/pipeline"
 )
 
-// verify judges a signed message: 0 if it goes on, p.Verified says whether as one
+// verify judges a signed message: 0 if it goes on, p.Signing says whether as one
 // that is secured.
 func (l *Lane) verify(p *packet.Packet, fixed int) pipeline.Reason {
 	if well, fault := wellFormed(p); !well {
@@ -21,7 +21,7 @@ func (l *Lane) verify(p *packet.Packet, fixed int) pipeline.Reason {
 	fault := l.check(p, fixed)
 	if fault == send.FaultNone {
 		l.Verified.Add(1)
-		p.Verified = true
+		p.Signing.Verified = true
 		p.Frame.Note |= punt.SecureVerified
 		return 0
 	}
