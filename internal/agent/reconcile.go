@@ -11,6 +11,7 @@ import (
 	"damselfly/internal/openflow"
 	"damselfly/internal/ovsdb"
 	"damselfly/internal/pulse"
+	"damselfly/internal/timers"
 	"damselfly/internal/topology"
 )
 
@@ -33,10 +34,10 @@ const setUpTime = 5 * time.Second
 
 // state is what reconciling remembers.
 type state struct {
-	builder    topology.Builder
-	keys       keyring
-	deprecated map[string][]topology.Deprecated
-	former     map[string][]topology.FormerRouter
+	builder topology.Builder
+	keys    keyring
+	// ending is what hosts are told the end of.
+	ending timers.Ending
 
 	// modifiers are what routers' addresses are made of beside their keys.
 	modifiers modifiers
@@ -178,7 +179,7 @@ func (a *Agent) build(view ovsdb.View, pulseName string) *topology.Snapshot {
 	a.mu.Unlock()
 	in := topology.Input{
 		Spec: spec, Keys: a.state.keys.keys, Bindings: bindings,
-		Deprecated: a.state.deprecated, FormerRouters: a.state.former,
+		Deprecated: a.state.ending.Deprecated, FormerRouters: a.state.ending.FormerRouters, Withdrawn: a.state.ending.Withdrawn,
 		Delegated: a.leases.delegated(a.state.keys.keys), Leased: a.leases.leased(a.state.keys.keys, spec),
 		Learned:   a.leases.learned.held(a.state.keys.keys),
 		Neighbors: a.leases.neighbors.found(a.state.keys.keys), Upstream: a.leases.neighbors.heard(),
@@ -189,13 +190,13 @@ func (a *Agent) build(view ovsdb.View, pulseName string) *topology.Snapshot {
 	if snap != nil {
 		// What the snapshot will promise is recorded before anybody hears it,
 		// and what was promised before and is gone comes in.
-		deprecated, former, err := a.memory.Reconcile(snap)
+		ending, err := a.memory.Reconcile(snap)
 		if err != nil {
 			a.state.once(a.log, "memory", "recording what is advertised: "+err.Error())
 		}
-		if deprecated != nil {
-			a.state.deprecated, a.state.former = deprecated, former
-			in.Deprecated, in.FormerRouters = deprecated, former
+		if ending.Deprecated != nil {
+			a.state.ending = ending
+			in.Deprecated, in.FormerRouters, in.Withdrawn = ending.Deprecated, ending.FormerRouters, ending.Withdrawn
 			snap, problems = a.state.builder.Build(in)
 		}
 	}

@@ -12,10 +12,11 @@ const (
 	BucketLeases    Bucket = "leases"     // port, kind, network and address -> lease, see package lease; read and written by Journal
 	BucketServer    Bucket = "dhcpv6"     // what the DHCPv6 server is known by, see package lease
 	BucketModifiers Bucket = "modifiers"  // network -> its router's key and what its address is made of beside it, see RecordModifier
+	BucketRoutes    Bucket = "routes"     // network and prefix -> a route that guests were told of, see RecordRoutes
 	BucketLearned   Bucket = "learned"    // network and address -> port that holds it, see package binding
 )
 
 // allBuckets are the buckets of the newest format.
 func allBuckets() []Bucket {
-	return []Bucket{bucketMeta, BucketKeys, BucketPrefixes, BucketRouters, BucketLeases, BucketServer, BucketLearned, BucketModifiers}
+	return []Bucket{bucketMeta, BucketKeys, BucketPrefixes, BucketRouters, BucketLeases, BucketServer, BucketLearned, BucketModifiers, BucketRoutes}
 }

@@ -29,9 +29,10 @@ type migration func(*Tx) error
 //	2 -> 3  the newest leases are in a journal beside the file
 //	3 -> 4  learned addresses, a new bucket
 //	4 -> 5  modifiers of routers' addresses, a new bucket
+//	5 -> 6  routes that guests were told of, a new bucket
 func migrations() []migration {
 	nothing := func(*Tx) error { return nil }
-	return []migration{newBuckets, nothing, newBuckets, newBuckets}
+	return []migration{newBuckets, nothing, newBuckets, newBuckets, newBuckets}
 }
 
 // journalFormat is the first format with a journal. Journal files that lie beside

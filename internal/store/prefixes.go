@@ -111,6 +111,19 @@ func prefixKey(network string, p netip.Prefix) []byte {
 	return append(append(networkKey(network), addr[:]...), byte(p.Bits()))
 }
 
+// splitPrefixKey returns what prefixKey put together.
+func splitPrefixKey(key []byte) (string, netip.Prefix, error) {
+	network, rest, err := splitNetworkKey(key)
+	if err != nil {
+		return "", netip.Prefix{}, err
+	}
+	if len(rest) != 17 {
+		return "", netip.Prefix{}, fmt.Errorf("store: no prefix of network %s in %d octets", network, len(rest))
+	}
+	p := netip.PrefixFrom(netip.AddrFrom16([16]byte(rest)), int(rest[16]))
+	return network, p, checkPrefix(network, p)
+}
+
 const (
 	flagOnLink     = 1 << 0
 	flagAutonomous = 1 << 1
@@ -129,21 +142,18 @@ func (p AdvertisedPrefix) encode() []byte {
 }
 
 func parseAdvertised(key, value []byte) (AdvertisedPrefix, error) {
-	network, rest, err := splitNetworkKey(key)
+	network, prefix, err := splitPrefixKey(key)
 	if err != nil {
 		return AdvertisedPrefix{}, err
 	}
-	if len(rest) != 17 || len(value) != 1+2*deadlineSize || value[0]&^(flagOnLink|flagAutonomous) != 0 {
-		return AdvertisedPrefix{}, fmt.Errorf("store: no prefix of network %s in %d and %d octets", network, len(rest), len(value))
+	if len(value) != 1+2*deadlineSize || value[0]&^(flagOnLink|flagAutonomous) != 0 {
+		return AdvertisedPrefix{}, fmt.Errorf("store: no prefix of network %s in %d octets", network, len(value))
 	}
 	p := AdvertisedPrefix{
 		Network:    network,
-		Prefix:     netip.PrefixFrom(netip.AddrFrom16([16]byte(rest)), int(rest[16])),
+		Prefix:     prefix,
 		OnLink:     value[0]&flagOnLink != 0,
 		Autonomous: value[0]&flagAutonomous != 0,
-	}
-	if err := checkPrefix(network, p.Prefix); err != nil {
-		return AdvertisedPrefix{}, err
 	}
 	if p.ValidUntil, err = parseDeadline(value[1 : 1+deadlineSize]); err != nil {
 		return AdvertisedPrefix{}, err

@@ -197,6 +197,7 @@ func TestBucketsOfFormat(t *testing.T) {
 		3: {"meta", "keys", "advertised", "routers", "leases", "dhcpv6"},
 		4: {"meta", "keys", "advertised", "routers", "leases", "dhcpv6", "learned"},
 		5: {"meta", "keys", "advertised", "routers", "leases", "dhcpv6", "learned", "modifiers"},
+		6: {"meta", "keys", "advertised", "routers", "leases", "dhcpv6", "learned", "modifiers", "routes"},
 	}
 	if diff := cmp.Diff(want[newestFormat(migrations())], allBuckets()); diff != "" {
 		t.Errorf("a changed list needs a migration (-want +got):\n%s", diff)

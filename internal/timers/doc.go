@@ -11,6 +11,7 @@
 //	heap.go       entries by due time
 //	memory.go     Memory: what was promised, over crashes and changes
 //	prefix.go     how far ahead a promise is recorded, and what is left of it
+//	routes.go     which routes guests were told of, and are to be told the end of
 //	routers.go    who was a default router, and whose end hosts must be told
 //	announce.go   Announcer: who is told of addresses that moved, how often and how fast (RFC 4861 section 7.2.6)
 //	places.go     where each address is and was

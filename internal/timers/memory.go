@@ -3,6 +3,7 @@ package timers
 import (
 	"errors"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -38,6 +39,7 @@ type Memory struct {
 	mu       sync.Mutex
 	promises map[promiseKey]*promise // guarded by mu
 	routers  map[string]*router      // guarded by mu; by network
+	routes   map[promiseKey]*route   // guarded by mu
 	failing  bool                    // guarded by mu; the latest write failed
 
 	saidMu sync.Mutex // never held during a write
@@ -55,7 +57,7 @@ func NewMemory(c MemoryConfig) (*Memory, error) {
 	}
 	m := &Memory{
 		c: c, nudge: make(chan struct{}, 1),
-		promises: make(map[promiseKey]*promise), routers: make(map[string]*router),
+		promises: make(map[promiseKey]*promise), routers: make(map[string]*router), routes: make(map[promiseKey]*route),
 	}
 	now, err := c.Clock()
 	if err != nil {
@@ -75,22 +77,36 @@ func NewMemory(c MemoryConfig) (*Memory, error) {
 	for _, r := range routers {
 		m.routers[r.Network] = &router{identity: r, saved: true}
 	}
+	routes, err := c.Store.AdvertisedRoutes()
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range routes {
+		m.routes[promiseKey{r.Network, r.Prefix}] = rememberRoute(now, r)
+	}
 	return m, nil
 }
 
+// Ending is what hosts are to be told the end of, by network: the Input of the
+// Builder.
+type Ending struct {
+	Deprecated    map[string][]topology.Deprecated
+	FormerRouters map[string][]topology.FormerRouter
+	Withdrawn     map[string][]netip.Prefix
+}
+
 // Reconcile records what s is going to promise, in one write for all prefixes,
-// and returns by network what is to be ended: the Input of the Builder for the
-// Snapshot that is then published. s is that of a valid configuration which
+// and returns what is to be ended in the Snapshot that is then published. s is that of a valid configuration which
 // will be published, built with what the last Reconcile returned; what it
 // returned stays equal as long as nothing changed.
 //
 // An error says that some of it is not on disk; what it returns is right
 // nevertheless and s may be served: guests without a router are worse off than
 // after a crash with a prefix too many. Run keeps trying to record.
-func (m *Memory) Reconcile(s *topology.Snapshot) (map[string][]topology.Deprecated, map[string][]topology.FormerRouter, error) {
+func (m *Memory) Reconcile(s *topology.Snapshot) (Ending, error) {
 	now, err := m.c.Clock()
 	if err != nil {
-		return nil, nil, err
+		return Ending{}, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -98,10 +114,10 @@ func (m *Memory) Reconcile(s *topology.Snapshot) (map[string][]topology.Deprecat
 	for _, n := range s.Networks {
 		networks[n.Name] = n
 	}
-	err = errors.Join(m.reconcilePrefixes(now, s), m.reconcileRouters(networks))
+	err = errors.Join(m.reconcilePrefixes(now, s), m.reconcileRouters(networks), m.reconcileRoutes(now, networks))
 	m.failing = err != nil
 	m.wake()
-	return m.deprecated(now, networks), m.formers(networks), err
+	return Ending{m.deprecated(now, networks), m.formers(networks), m.withdrawn(now, networks)}, err
 }
 
 // reconcilePrefixes brings promises and records to what s says.

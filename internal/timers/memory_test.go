@@ -103,11 +103,11 @@ func (l *life) restart(after time.Duration) {
 // apply is one change of the configuration, as the program does it.
 func (l *life) apply(spec *topology.Spec) *topology.Snapshot {
 	l.t.Helper()
-	deprecated, former, err := l.memory.Reconcile(l.build(spec))
+	ending, err := l.memory.Reconcile(l.build(spec))
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	l.in.Deprecated, l.in.FormerRouters = deprecated, former
+	l.in.Deprecated, l.in.FormerRouters, l.in.Withdrawn = ending.Deprecated, ending.FormerRouters, ending.Withdrawn
 	synctest.Wait()
 	return l.build(spec)
 }
@@ -386,11 +386,11 @@ func TestStoreFails(t *testing.T) {
 		l.apply(bare(prefixA))
 		_ = l.db.Close()
 		spec := bare(prefixB)
-		deprecated, _, err := l.memory.Reconcile(l.build(spec))
+		ending, err := l.memory.Reconcile(l.build(spec))
 		if err == nil {
 			t.Error("no error from a closed store")
 		}
-		l.in.Deprecated = deprecated
+		l.in.Deprecated = ending.Deprecated
 		l.wantLeft("not recorded", map[string]time.Duration{prefixA: day})
 		rest(2 * day)
 	})

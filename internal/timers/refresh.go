@@ -41,7 +41,8 @@ func (m *Memory) tend() time.Duration {
 	m.mu.Lock()
 	err = errors.Join(m.write(now), m.forgetSaid(), m.saveRouters())
 	ended, forgetErr := m.forgetLapsed(now)
-	err = errors.Join(err, forgetErr)
+	ended = m.lapseRoutes(now) || ended
+	err = errors.Join(err, forgetErr, m.saveRoutes())
 	if err != nil && !m.failing {
 		m.c.Log.Error("advertised prefixes are not recorded; a crash may forget them until this works again", "error", err)
 	}
@@ -62,6 +63,9 @@ func (m *Memory) nextDue(now store.Clock) time.Duration {
 	next := store.Infinite
 	for _, p := range m.promises {
 		next = min(next, p.due(now))
+	}
+	for _, r := range m.routes {
+		next = min(next, r.left(now))
 	}
 	return next
 }

@@ -36,10 +36,12 @@ type advertiser struct {
 	other time.Duration
 	// metadata says that the network has the metadata service.
 	metadata bool
+	// own are the router's own routes that guests are told of.
+	own []netip.Prefix
 }
 
 func newAdvertiser(in *networkInput, n *Network) *advertiser {
-	a := &advertiser{spec: &in.spec.RouterAdvertisement, net: n, metadata: in.spec.Metadata != nil}
+	a := &advertiser{spec: &in.spec.RouterAdvertisement, net: n, metadata: in.spec.Metadata != nil, own: in.presence.routes}
 	a.timing = timingOf(a.spec)
 	a.other = (dnsIntervals*a.timing.MaxInterval + time.Second - 1).Truncate(time.Second)
 	a.header = ndp.RouterAdvertisement{
@@ -99,7 +101,7 @@ func (p Preference) ndp() ndp.Preference {
 }
 
 // compile makes the advertisements of a network that is served.
-func (a *advertiser) compile(deprecated []Deprecated) []Advert {
+func (a *advertiser) compile(deprecated []Deprecated, withdrawn []netip.Prefix) []Advert {
 	options := a.linkOptions()
 	for i := range a.net.Subnets {
 		s := &a.net.Subnets[i]
@@ -107,6 +109,7 @@ func (a *advertiser) compile(deprecated []Deprecated) []Advert {
 	}
 	options = append(options, deprecatedOptions(deprecated)...)
 	options = append(options, a.informationOptions(a.other)...)
+	options = append(options, a.withdrawnOptions(withdrawn)...)
 	return pack(a.header, a.net.Router.MAC, options, a.net.MTU, sendReserve(a.net))
 }
 
@@ -122,13 +125,8 @@ func (a *advertiser) linkOptions() []option {
 // prefixes; with lifetime 0 they withdraw what they said.
 func (a *advertiser) informationOptions(lifetime time.Duration) []option {
 	options := dnsOptions(a.net.Subnets, lifetime)
-	for _, r := range a.spec.Routes {
+	for _, r := range a.routes() {
 		options = append(options, routeOption(r, lifetime))
-	}
-	if a.metadata && a.header.RouterLifetime == 0 {
-		// Guests for whom the router is no default router need a route to what is on none
-		// of their links (RFC 4191 section 3.1).
-		options = append(options, routeOption(RouteSpec{Destination: netip.PrefixFrom(MetadataRouted, MetadataRouted.BitLen())}, lifetime))
 	}
 	if a.spec.PREF64.IsValid() {
 		options = append(options, pref64Option(a.spec.PREF64, lifetime))

@@ -13,12 +13,11 @@ const MaxBound = 1000
 
 // gather sorts an Input by network: each with all that it is made from, ports
 // by name. Interfaces and objects that cannot be placed are Problems.
-func gather(in Input, groups groupSet) ([]networkInput, []Problem) {
+func gather(in Input, groups groupSet, presences map[string]presence) ([]networkInput, []Problem) {
 	var problems []Problem
 	keys := keyring{kind: "network", keys: in.Keys.Networks, used: make(map[uint16]string)}
 	index := make(map[string]int, len(in.Spec.Networks))
 	known := make(map[string]bool, len(in.Spec.Networks))
-	presences := presencesOf(in.Spec)
 	var nets []networkInput
 	for i := range in.Spec.Networks {
 		n := &in.Spec.Networks[i]
@@ -32,7 +31,7 @@ func gather(in Input, groups groupSet) ([]networkInput, []Problem) {
 		nets = append(nets, networkInput{
 			key: key, spec: n, global: in.Spec.Limits, maxLeases: or(in.Spec.MaxLeases, DefaultMaxLeases),
 			maxAddresses: or(in.Spec.MaxAddresses, DefaultMaxAddresses), presence: presences[n.Name],
-			deprecated: in.Deprecated[n.Name], former: in.FormerRouters[n.Name], delegated: in.Delegated[n.Name],
+			deprecated: in.Deprecated[n.Name], former: in.FormerRouters[n.Name], delegated: in.Delegated[n.Name], withdrawn: in.Withdrawn[n.Name],
 			leased: sortedHeld(in.Leased[n.Name]), learned: sortedHeld(in.Learned[n.Name]),
 			neighbors: sortedNeighbors(in.Neighbors[n.Name]), upstream: in.Upstream[n.Name], modifier: in.Modifiers[n.Name], maxNeighbors: in.Spec.MaxNeighbors, maxGroups: in.Spec.MaxGroups,
 			maxConnections: in.Spec.MaxConnections,
@@ -86,6 +85,7 @@ func presencesOf(spec *Spec) map[string]presence {
 			m[name] = presence{router: r.Name, id: ids["router "+r.Name], narrow: mtus[name] < widest, spec: &r.Networks[j]}
 		}
 	}
+	giveRoutes(spec, m)
 	return m
 }
 

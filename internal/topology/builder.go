@@ -17,6 +17,8 @@ type Builder struct {
 	nets map[string]*builtNetwork
 	// groups are those of spec.
 	groups groupSet
+	// presences are the routers of spec by network.
+	presences map[string]presence
 }
 
 // builtNetwork is a network with what it was made from.
@@ -44,9 +46,9 @@ func (b *Builder) Build(in Input) (*Snapshot, []Problem) {
 		}
 	}
 	if in.Spec != b.spec {
-		b.groups = buildGroups(in.Spec, b.groups)
+		b.groups, b.presences = buildGroups(in.Spec, b.groups), presencesOf(in.Spec)
 	}
-	inputs, problems := gather(in, b.groups)
+	inputs, problems := gather(in, b.groups, b.presences)
 	nets := make(map[string]*builtNetwork, len(inputs))
 	for i := range inputs {
 		ni := &inputs[i]

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/mdlayher/ndp"
@@ -24,7 +25,7 @@ func FinalAdvert(n *Network) []Advert {
 }
 
 // final composes FinalAdvert while the network's Spec is at hand.
-func (a *advertiser) final(deprecated []Deprecated) []Advert {
+func (a *advertiser) final(deprecated []Deprecated, withdrawn []netip.Prefix) []Advert {
 	var options []option
 	for i := range a.net.Subnets {
 		s := &a.net.Subnets[i]
@@ -32,6 +33,7 @@ func (a *advertiser) final(deprecated []Deprecated) []Advert {
 	}
 	options = append(options, deprecatedOptions(deprecated)...)
 	options = append(options, a.informationOptions(0)...)
+	options = append(options, a.withdrawnOptions(withdrawn)...)
 	header := a.header
 	header.RouterLifetime = 0
 	// "If the Router Lifetime is zero, the preference value MUST be set to

@@ -21,6 +21,9 @@ type Input struct {
 	// Deprecated holds, by network, prefixes once advertised and no longer
 	// configured whose valid lifetime has not ended.
 	Deprecated map[string][]Deprecated
+	// Withdrawn holds, by network, destinations that guests were told they reach by
+	// the router, and that they no longer are, sorted.
+	Withdrawn map[string][]netip.Prefix
 	// FormerRouters holds, by network, identities that advertised and no longer
 	// do; hosts must be told (RFC 4861 section 6.2.8).
 	FormerRouters map[string][]FormerRouter

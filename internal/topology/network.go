@@ -24,6 +24,7 @@ type networkInput struct {
 	deprecated   []Deprecated
 	former       []FormerRouter
 	delegated    []DelegatedPrefix
+	withdrawn    []netip.Prefix
 	// leased and learned are sorted.
 	leased, learned []HeldAddress
 	// neighbors and upstream are sorted.
@@ -47,6 +48,8 @@ type presence struct {
 	id     uint32
 	narrow bool
 	spec   *PresenceSpec
+	// routes are what guests of the network are told that they reach by it.
+	routes []netip.Prefix
 }
 
 // equal reports whether a network made from b would be the same. With
@@ -55,7 +58,7 @@ func (a *networkInput) equal(b *networkInput, sameSpec bool) bool {
 	return a.key == b.key && a.modifier == b.modifier && a.maxLeases == b.maxLeases && a.maxAddresses == b.maxAddresses &&
 		(sameSpec || (maps.Equal(a.global, b.global) && equalNetworkSpec(a.spec, b.spec) && reflect.DeepEqual(a.presence, b.presence))) &&
 		slices.EqualFunc(a.deprecated, b.deprecated, equalDeprecated) &&
-		slices.Equal(a.former, b.former) && slices.Equal(a.delegated, b.delegated) &&
+		slices.Equal(a.former, b.former) && slices.Equal(a.withdrawn, b.withdrawn) && slices.Equal(a.delegated, b.delegated) &&
 		slices.Equal(a.leased, b.leased) && slices.Equal(a.learned, b.learned) &&
 		slices.Equal(a.neighbors, b.neighbors) && slices.Equal(a.upstream, b.upstream) && reflect.DeepEqual(a.maxNeighbors, b.maxNeighbors) &&
 		reflect.DeepEqual(a.maxGroups, b.maxGroups) && slices.Equal(a.floating, b.floating) && reflect.DeepEqual(a.maxConnections, b.maxConnections) &&
@@ -90,8 +93,9 @@ func buildNetwork(in networkInput, old *builtNetwork) *builtNetwork {
 	if n.Router != nil {
 		a := newAdvertiser(&in, n)
 		n.Advertising = a.timing
-		n.Adverts = a.compile(deprecated)
-		n.final = a.final(deprecated)
+		n.Routes = a.advertised()
+		n.Adverts = a.compile(deprecated, in.withdrawn)
+		n.final = a.final(deprecated, in.withdrawn)
 	}
 	n.Former = formerOf(&in, n)
 	n.Learnable = learnableOf(n.Subnets, deprecated)

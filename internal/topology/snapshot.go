@@ -85,6 +85,8 @@ type Network struct {
 	// more than one only where they do not fit the link (RFC 4861 section
 	// 6.2.3). Empty if the network is not advertised.
 	Adverts []Advert
+	// Routes are what the advertisements say that the router reaches, sorted.
+	Routes []AdvertisedRoute
 	// InverseND says that Inverse Neighbor Discovery is answered (RFC 3122).
 	InverseND bool
 	// Send is nil where there is no Secure Neighbor Discovery (RFC 3971).
