@@ -342,6 +342,9 @@ const (
 
 	// groupMetadata recirculates into the table that answers ARP for the metadata service.
 	groupMetadata = 10
+	// groupNS hands over, or recirculates into the ND tables when the pulse port is
+	// down; there is one where no flow can answer.
+	groupNS = 11
 
 	groupFlood = 16
 )

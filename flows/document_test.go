@@ -99,7 +99,7 @@ func document(t *testing.T) string {
 		name   string
 		number uint32
 	}{{"groupAway", groupAway}, {"groupPunt", groupPunt}, {"groupND", groupND}, {"groupEcho", groupEcho}, {"groupReject", groupReject},
-		{"groupLog", groupLog}, {"groupMetadata", groupMetadata}} {
+		{"groupLog", groupLog}, {"groupMetadata", groupMetadata}, {"groupNS", groupNS}} {
 		fmt.Fprintf(&b, "| %d | %s |\n", g.number, find(t, "compile.go", "group", g.name))
 	}
 	fmt.Fprintf(&b, "\nMeters are numbered by port key and class: first meter + %d x key + class; where the class\nis 0, all that the port sends to the metadata service.\n", punt.MeterSlots)

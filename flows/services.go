@@ -52,6 +52,12 @@ func (b *builder) portGateFlows(p *topology.Port, inverse bool) {
 	nd := ToGroup{b.group(groupND)}
 	toUs := ToGroup{b.group(groupPunt)}
 	b.gate(p, wire.TypeNeighborSolicit, punt.NS, nd)
+	if actions, ok := b.throughMeter(p, punt.NS); ok && !b.env.NDExt {
+		// A question to all is Damselfly's to answer, and what the ND tables would
+		// find out is for flows that answer and for when it is away.
+		b.add(TableServices, serviceGate+1, RoleGate, Match{}.ND(wire.TypeNeighborSolicit).From(p.Key).DstIn(multicast),
+			append(actions, Load(regClass, U32(classNS)), ToGroup{b.group(groupNS)})...)
+	}
 	b.gate(p, wire.TypeNeighborAdvert, punt.NA, nd)
 	b.portMLDFlows(p)
 	if p.Uplink {
