@@ -13,6 +13,7 @@ import (
 	"damselfly/internal/config"
 	"damselfly/internal/lab"
 	"damselfly/internal/replay"
+	"damselfly/internal/wire"
 	"damselfly/pipeline"
 
 	"github.com/google/go-cmp/cmp"
@@ -129,9 +130,27 @@ func (p *securityPlay) checkHostile(t *testing.T, c fixtures.HostileCase) {
 		t.Errorf("the sender received %d frames, want %d", got, answers)
 	}
 	delete(seen.Received, c.From)
+	for port, got := range seen.Received {
+		// A holder is asked again about an address that an earlier case claimed: the
+		// question is the router's own and comes when it is due.
+		got = slices.DeleteFunc(got, func(f []byte) bool {
+			return p.isQuestion(f) && !slices.ContainsFunc(frames, func(sent []byte) bool { return bytes.Equal(sent, f) })
+		})
+		if seen.Received[port] = got; len(got) == 0 {
+			delete(seen.Received, port)
+		}
+	}
 	if len(seen.Received) != 0 {
 		t.Errorf("others received, want nothing anywhere:\n%v", seen)
 	}
+}
+
+// isQuestion reports whether a frame is a Neighbor Solicitation of the router's for
+// the address that it goes to.
+func (p *securityPlay) isQuestion(f []byte) bool {
+	const atDestination, atType, atTarget = 14 + 24, 14 + 40, 14 + 40 + 8
+	return len(f) >= atTarget+16 && bytes.Equal(f[6:12], p.router.MAC[:]) && f[atType] == wire.TypeNeighborSolicit &&
+		bytes.Equal(f[atDestination:atDestination+16], f[atTarget:atTarget+16])
 }
 
 func (p *securityPlay) checkLegal(t *testing.T, c fixtures.LegalCase) {

@@ -2,6 +2,9 @@ package openflow
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -60,7 +63,7 @@ func TestCorpus(t *testing.T) {
 		}
 	}
 	c := dialTest(t, l, "wire", Options{})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // some hundred commands run in between
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := c.Meters(ctx, corpusMeters(), nil, nil); err != nil {
 		t.Fatal(err)
@@ -77,18 +80,22 @@ func TestCorpus(t *testing.T) {
 	}
 	sent := corpusFlows()
 	var mods []FlowMod
+	texts := map[string]*strings.Builder{"text": {}, "library": {}}
 	for i := range sent {
 		mods = append(mods, FlowMod{Command: FlowAdd, Flow: &sent[i]})
-		if _, err := l.Ofctl("add-flow", "text", sent[i].String()); err != nil {
-			t.Errorf("our text %s: %v", &sent[i], err)
-		}
 		words, err := inWords(&sent[i])
-		if err == nil {
-			_, err = l.Ofctl("add-flow", "library", words)
-		}
 		if err != nil {
-			t.Errorf("the library's text %s: %v", words, err)
+			t.Errorf("the library's text of %s: %v", &sent[i], err)
 		}
+		fmt.Fprintln(texts["text"], &sent[i])
+		fmt.Fprintln(texts["library"], words)
+	}
+	for bridge, text := range texts {
+		file := filepath.Join(t.TempDir(), bridge)
+		if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ofctl(t, l, "add-flows", bridge, file) // one that it can't read it names by its line
 	}
 	if err := c.Commit(ctx, groups, mods); err != nil {
 		t.Fatal(err)
