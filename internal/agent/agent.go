@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"damselfly/handlers"
 	"damselfly/handlers/nd"
@@ -353,8 +354,23 @@ func (a *Agent) watchLeases(ctx context.Context) error {
 			if now := view.Routes(a.leases.now()); direct || !slices.Equal(before, now) {
 				before = now
 				a.changed()
+				pause(ctx, leasesPause)
 			}
 		}
+	}
+}
+
+// leasesPause is the least time from one change of the flows for leases to the
+// next: a thousand guests that boot at once are a few changes, not as many as there
+// are groups of leases. A client probes its address for a second before it uses it
+// (RFC 9915 section 18.2.10.1, RFC 4862 section 5.4).
+const leasesPause = 50 * time.Millisecond
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
 

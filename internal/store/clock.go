@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,15 +28,20 @@ func ReadClock() (Clock, error) {
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
 		return Clock{}, fmt.Errorf("store: read CLOCK_BOOTTIME: %w", err)
 	}
+	boot, err := thisBoot()
+	return Clock{Wall: time.Now(), Uptime: time.Duration(ts.Nano()), Boot: boot}, err
+}
+
+// thisBoot is the boot that this process lives in, read once.
+var thisBoot = sync.OnceValues(func() (id BootID, err error) {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
-		return Clock{}, fmt.Errorf("store: cannot tell this boot from others: %w; mount /proc", err)
+		return id, fmt.Errorf("store: cannot tell this boot from others: %w; mount /proc", err)
 	}
-	c := Clock{Wall: time.Now(), Uptime: time.Duration(ts.Nano())}
 	raw, err := hex.DecodeString(strings.ReplaceAll(strings.TrimSpace(string(text)), "-", ""))
-	if err != nil || len(raw) != len(c.Boot) {
-		return Clock{}, fmt.Errorf("store: boot_id is %q, want a UUID", text)
+	if err != nil || len(raw) != len(id) {
+		return id, fmt.Errorf("store: boot_id is %q, want a UUID", text)
 	}
-	copy(c.Boot[:], raw)
-	return c, nil
-}
+	copy(id[:], raw)
+	return id, nil
+})
