@@ -52,9 +52,12 @@ func (b *builder) baseSourceFlows() {
 	for _, typ := range judgedND {
 		b.add(t, sourceJudged, RoleSource, nobody.ICMPv6(typ), toServices)
 	}
-	for _, typ := range []uint8{wire.TypeMLDv1Report, wire.TypeMLDDone, wire.TypeMLDv2Report} {
+	for _, typ := range []uint8{wire.TypeMLDDone, wire.TypeMLDv2Report} {
 		b.add(t, sourceJudged, RoleSource, nobody.ICMPv6(typ).DstIn(linkLocalMulticast), toServices)
 	}
+	// A report of version 1 goes to the group that it is about (RFC 2710 section 8), from
+	// "::" while there is no link-local address (RFC 3590 section 4).
+	b.add(t, sourceJudged, RoleSource, nobody.ICMPv6(wire.TypeMLDv1Report).DstIn(multicast), toServices)
 	b.add(t, sourceJudged, RoleSource, nobody.ICMPv6(wire.TypePathSolicit).DstIn(linkLocalMulticast), toServices)
 	b.add(t, sourceRefused, RoleSource, nobody.IPv6(), toSpoofed)
 	b.add(t, sourceOther, RoleSource, Match{}.With(EthType, U16(ethTypeIPv4)), toServices)

@@ -1,12 +1,10 @@
 package e2e
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -203,27 +201,6 @@ func (p *multicastPlay) status(t *testing.T, what string, is func(agent.Multicas
 }
 
 func ready(m agent.MulticastStatus) bool { return m.Ready && m.Querier == "self" }
-
-// scapyFrame is a frame of Multicast Listener or Router Discovery as scapy wrote it.
-func scapyFrame(t *testing.T, name, from string) []byte {
-	t.Helper()
-	text, err := os.ReadFile("../../handlers/mld/testdata/frames.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		f := strings.Split(strings.TrimSpace(line), "|")
-		if f[0] == name && f[1] == from {
-			frame, err := hex.DecodeString(f[3])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return frame
-		}
-	}
-	t.Fatalf("no frame %q of %s", name, from)
-	return nil
-}
 
 const groupA, groupB = "ff15::a", "ff18::b"
 

@@ -48,7 +48,8 @@ func (p *play) read(t *testing.T) ndCount {
 
 // add takes one line of the metrics.
 func (c *ndCount) add(line string) error {
-	series, value, _ := strings.Cut(line, " ")
+	end := max(strings.LastIndexByte(line, ' '), 0)
+	series, value := line[:end], strings.TrimSpace(line[end:])
 	name, labels, labelled := strings.Cut(series, "{")
 	if !labelled {
 		return nil
@@ -65,7 +66,7 @@ func (c *ndCount) add(line string) error {
 	case "damselfly_frames_total":
 		of = func(n int) { c.ended += n }
 	case "damselfly_port_frames_total":
-		port := label("port")
+		port, _, _ := strings.Cut(label("port"), " of ") // an uplink of a network
 		if c.reasons[port] == nil {
 			c.reasons[port] = map[string]int{}
 		}
