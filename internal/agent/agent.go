@@ -236,6 +236,7 @@ func (a *Agent) startParts(ctx context.Context, target string, api, control *api
 		"lease watch":       a.watchLeases,
 		"reconfiguring":     a.leases.asking.run,
 		"neighbour use":     a.watchUse,
+		"neighbour memory":  a.leases.neighbors.run,
 		"connections":       a.tracked.run,
 		"rule log":          a.rules.run,
 		"bridge connection": func(ctx context.Context) error { return a.maintain(ctx, target) },

@@ -91,7 +91,10 @@ func (a *Agent) openLeases() (*leases, error) {
 	if l.learned, err = a.openLearned(now, &l.told); err != nil {
 		return nil, err
 	}
-	l.neighbors, l.listeners = a.newNeighbors(&l.told), a.newListeners()
+	if l.neighbors, err = a.openNeighbors(l.now, &l.told); err != nil {
+		return nil, err
+	}
+	l.listeners = a.newListeners()
 	wake := make(chan struct{}, 1)
 	a.secured = a.newSecured(wake)
 	l.learned.signs = a.secured.shared

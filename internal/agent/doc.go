@@ -13,7 +13,7 @@
 //	plan.go       what a run would change
 //	would.go      what a run would serve, for those who ask of a frame
 //	status.go     what `damselfly status` shows
-//	neighbors.go  neighbours that nobody configured, and the routers behind uplinks; neighborstatus.go shows them
+//	neighbors.go  neighbours that nobody configured, and the routers behind uplinks; neighbormemory.go keeps them over a restart, neighborstatus.go shows them
 //	drops.go      what the switch drops, told apart by port; dropstatus.go shows it
 //	metrics.go    what Prometheus reads
 //	serve.go      the HTTP server

@@ -10,6 +10,7 @@ import (
 	"damselfly/flows"
 	"damselfly/handlers/resolve"
 	"damselfly/internal/neighbor"
+	"damselfly/internal/store"
 	"damselfly/internal/topology"
 	"damselfly/internal/wire"
 	"damselfly/pipeline"
@@ -26,15 +27,21 @@ type neighbors struct {
 	snap    *topology.Snapshot // what the neighbours were last held against
 	// upstream are the default routers, counts the events by kind: for anybody to read.
 	upstream atomic.Pointer[[]neighbor.Router]
-	counts   [neighbor.Kinds]atomic.Uint64
+	// unsaved says that memory is behind; memory is run's.
+	unsaved atomic.Bool
+	memory  *neighborMemory
+	counts  [neighbor.Kinds]atomic.Uint64
 }
 
-// newNeighbors knows nobody yet: who is there after a restart is found out again.
-func (a *Agent) newNeighbors(t *told) *neighbors {
-	l := &neighbors{a: a, told: t, table: neighbor.New(neighbor.DefaultBounds(), spread)}
+// openNeighbors knows who was there before a restart: whether they still are is
+// found out.
+func (a *Agent) openNeighbors(clock func() store.Clock, t *told) (l *neighbors, err error) {
+	l = &neighbors{a: a, told: t, table: neighbor.New(neighbor.DefaultBounds(), spread)}
 	l.lane = &resolve.Lane{Table: l.table, Routers: &l.routers}
-	l.upstream.Store(&[]neighbor.Router{})
-	return l
+	l.memory, err = openNeighborMemory(a.store, clock, a.log, l.table, &l.routers)
+	list := l.routers.List()
+	l.upstream.Store(&list)
+	return l, err
 }
 
 // spread is a uniformly distributed time between half of d and one and a half of
@@ -125,11 +132,13 @@ func (l *neighbors) finish(r *pipeline.Replies) (rest time.Duration) {
 		l.pin()
 		moved, rest = true, 0 // what that asks is sent at the next tick
 	}
-	if moved {
+	if l.routers.Renewed() || moved {
 		list := l.routers.List()
 		l.upstream.Store(&list)
+		l.unsaved.Store(true)
 	}
 	if l.table.Show() || moved {
+		l.unsaved.Store(true)
 		l.a.changed()
 	}
 	return rest
@@ -183,7 +192,7 @@ const useInterval = 5 * time.Second
 func (a *Agent) watchUse(ctx context.Context) error {
 	tick := time.NewTicker(useInterval)
 	defer tick.Stop()
-	last := map[uint32]uint64{}
+	var last map[uint32]uint64 // nil before the first look
 	for {
 		select {
 		case <-ctx.Done():
@@ -191,11 +200,15 @@ func (a *Agent) watchUse(ctx context.Context) error {
 		case <-tick.C:
 		}
 		if len(a.leases.neighbors.table.View().Known()) == 0 {
+			last = map[uint32]uint64{}
 			continue
 		}
 		now, err := a.neighborPackets(ctx)
 		if err != nil {
 			continue // the connection's own watch sees to it
+		}
+		if last == nil {
+			last = now // what flows carried before a restart is no use of now
 		}
 		used := map[uint32]bool{}
 		grown(last, now, func(id uint32, _ uint64) { used[id] = true })

@@ -31,7 +31,8 @@
 //
 // A Table is one goroutine's. It sends nothing: what is to be sent or told are
 // Events, which its owner takes after each group of messages. Time is passed in,
-// as uptime. Nothing is stored: who is there after a restart is found out again.
+// as uptime. Its owner keeps the View on disk, and after a restart has what was there
+// recalled.
 //
 // Ports and networks go by name, since their numbers may pass to others.
 package neighbor

@@ -83,6 +83,18 @@ func (t *Table) meet(e *entry, p Place, port string, mac wire.MAC) *entry {
 	return e
 }
 
+// Recall takes a neighbour that was known before a restart. It is used as it was,
+// and asked whether it is there when it is (RFC 4861 section 7.3.3).
+func (t *Table) Recall(now time.Duration, n Neighbor) {
+	if t.entries[n.Place] != nil || n.MAC.IsZero() || len(t.entries) >= t.bounds.Known {
+		return
+	}
+	e := t.enter(n.Place, "")
+	t.place(e, n.Port, n.MAC)
+	e.router = n.Router
+	t.stale(now, e)
+}
+
 // Sighting is the link-layer address of who sent a solicitation or a Router
 // Advertisement.
 type Sighting struct {

@@ -34,10 +34,14 @@ type Routers struct {
 	list    []Router // by network and address
 	asking  map[string]*quest
 	changed bool
+	renewed bool
 }
 
 // quest is how a network without routers is asked for one.
-type quest struct{ due, interval time.Duration }
+type quest struct {
+	due, interval time.Duration
+	asked         bool
+}
 
 // Heard takes a Router Advertisement with a router lifetime; 0 ends the router.
 func (l *Routers) Heard(now time.Duration, p Place, lifetime time.Duration, preference int8) {
@@ -47,6 +51,7 @@ func (l *Routers) Heard(now time.Duration, p Place, lifetime time.Duration, pref
 		l.list, l.changed = slices.Delete(l.list, i, i+1), true
 	case lifetime == 0:
 	case found:
+		l.renewed = true
 		l.changed = l.changed || l.list[i].Preference != preference
 		l.list[i].Preference, l.list[i].Until = preference, now+lifetime
 	case l.count(p.Network) < RoutersMost:
@@ -65,6 +70,16 @@ func (l *Routers) count(network string) (n int) {
 		}
 	}
 	return n
+}
+
+// Recall takes routers that were known before a restart.
+func (l *Routers) Recall(now time.Duration, list []Router) {
+	for _, r := range list {
+		if r.Until > now {
+			l.Heard(now, r.Place, r.Until-now, r.Preference)
+		}
+	}
+	l.changed = false
 }
 
 // Gone forgets a router that said it is none any more (RFC 4861 section 7.3.3).
@@ -96,12 +111,14 @@ func (l *Routers) Tick(now time.Duration, ask func(network string)) (rest time.D
 		rest = min(rest, l.list[i].Until-now)
 	}
 	for name, q := range l.asking {
-		if l.count(name) > 0 {
+		// One that was known before a restart may have changed meanwhile.
+		if q.asked && l.count(name) > 0 {
 			q.due, q.interval = now+RouterInterval, RouterInterval
 			continue
 		}
 		if q.due <= now {
 			ask(name)
+			q.asked = true
 			q.due, q.interval = now+q.interval, min(2*q.interval, MaxRouterInterval)
 		}
 		rest = min(rest, q.due-now)
@@ -114,6 +131,13 @@ func (l *Routers) Changed() bool {
 	changed := l.changed
 	l.changed = false
 	return changed
+}
+
+// Renewed reports whether a lifetime began anew since the last call.
+func (l *Routers) Renewed() bool {
+	renewed := l.renewed
+	l.renewed = false
+	return renewed
 }
 
 // List returns the routers by network and address; it is a copy.

@@ -62,8 +62,19 @@ func TestRouters(t *testing.T) {
 	}
 	l.Serve(now, nil)
 	check("no uplink any more", tick(0), "", true)
+	// What was known before a restart is used, and asked again at once.
+	l = Routers{}
+	l.Recall(now, []Router{{Place: at(1), Preference: 1, Until: now + time.Minute}, {Place: at(2), Until: now - 1}})
+	l.Serve(now, []string{"ext"})
+	check("recalled", tick(0), "fe80::1/1", false)
+	check("not asked twice", tick(30*time.Second), "fe80::1/1", false)
+	l.Renewed()
+	l.Heard(now, at(1), time.Minute, 1)
+	if !l.Renewed() || l.Renewed() {
+		t.Error("a lifetime that begins anew does not show once")
+	}
 	// RFC 7559 section 2: at once, then at intervals that grow.
-	if diff := cmp.Diff([]string{"ext at 0s", "ext at 4s", "ext at 12s"}, asked); diff != "" {
+	if diff := cmp.Diff([]string{"ext at 0s", "ext at 4s", "ext at 12s", "ext at 43s"}, asked); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
 	}
 }

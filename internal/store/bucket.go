@@ -13,10 +13,12 @@ const (
 	BucketServer    Bucket = "dhcpv6"     // what the DHCPv6 server is known by, see package lease
 	BucketModifiers Bucket = "modifiers"  // network -> its router's key and what its address is made of beside it, see RecordModifier
 	BucketRoutes    Bucket = "routes"     // network and prefix -> a route that guests were told of, see RecordRoutes
+	BucketNeighbors Bucket = "neighbors"  // network and address -> a neighbour that nobody configured, see RecordNeighbors
+	BucketUpstreams Bucket = "upstreams"  // network and address -> a default router behind its uplink, see RecordNeighbors
 	BucketLearned   Bucket = "learned"    // network and address -> port that holds it, see package binding
 )
 
 // allBuckets are the buckets of the newest format.
 func allBuckets() []Bucket {
-	return []Bucket{bucketMeta, BucketKeys, BucketPrefixes, BucketRouters, BucketLeases, BucketServer, BucketLearned, BucketModifiers, BucketRoutes}
+	return []Bucket{bucketMeta, BucketKeys, BucketPrefixes, BucketRouters, BucketLeases, BucketServer, BucketLearned, BucketModifiers, BucketRoutes, BucketNeighbors, BucketUpstreams}
 }
