@@ -15,7 +15,7 @@
 //	status.go     what `damselfly status` shows
 //	neighbors.go  neighbours that nobody configured, and the routers behind uplinks; neighbormemory.go keeps them over a restart, neighborstatus.go shows them
 //	drops.go      what the switch drops, told apart by port; dropstatus.go shows it
-//	metrics.go    what Prometheus reads
+//	metrics.go    what Prometheus reads, routemetrics.go of routes and neighbours
 //	serve.go      the HTTP server
 //	control.go    the socket for what changes state
 //	dhcpv6.go     DHCPv6 at work: the lanes, the slow lane, the leases

@@ -14,7 +14,6 @@ import (
 	codec "damselfly/internal/dhcpv6"
 	"damselfly/internal/lease"
 	"damselfly/internal/multicast"
-	"damselfly/internal/neighbor"
 	"damselfly/internal/punt"
 	"damselfly/internal/topology"
 	"damselfly/pipeline"
@@ -51,7 +50,6 @@ var (
 	poolsDesc    = desc("pools_exhausted", "Pools of a network that clients asked and that have nothing left.", "network", "kind")
 	ruleDesc     = desc("rule_packets_total", "Packets that a rule of a security group decided: those that began connections or went in their direction.", "group", "rule")
 	learnedDesc  = desc("learned_addresses", "Addresses learned from a port.", "port")
-	neighborDesc = desc("neighbor_events_total", "What was asked and found of neighbours that nobody configured: questions, answers that resolved one, moves, losses.", "event")
 	learnDesc    = desc("learned_addresses_total", "What became of learned addresses: learned, moved to another port, lost, superseded by the configuration or a lease, and in conflict.", "event")
 	groupsDesc   = desc("multicast_groups", "Multicast groups of a network that somebody listens to.", "network")
 	listensDesc  = desc("multicast_listeners", "Ports that listen to multicast groups of a network, a port counted for each of its groups.", "network")
@@ -100,7 +98,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	c.dhcpv6(counter, gauge)
 	c.exhausted(gauge, snap)
 	c.learned(counter, gauge, snap)
-	c.neighbors(counter)
+	c.neighbors(context.Background(), counter, gauge, snap)
+	c.routes(gauge, snap)
 	c.listeners(counter, gauge)
 	c.metadata(counter, gauge)
 	c.signatures(counter, gauge)
@@ -208,13 +207,6 @@ func (c collector) exhausted(gauge func(*prometheus.Desc, float64, ...string), s
 		}
 		gauge(poolsDesc, addresses, n.Name, lease.Address.String())
 		gauge(poolsDesc, prefixes, n.Name, lease.Prefix.String())
-	}
-}
-
-// neighbors tells what was found of neighbours that nobody configured.
-func (c collector) neighbors(counter func(*prometheus.Desc, uint64, ...string)) {
-	for kind := range neighbor.Kinds {
-		counter(neighborDesc, c.a.leases.neighbors.counts[kind].Load(), kind.String())
 	}
 }
 

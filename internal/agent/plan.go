@@ -15,6 +15,7 @@ import (
 	"damselfly/internal/bridge"
 	"damselfly/internal/config"
 	"damselfly/internal/lease"
+	"damselfly/internal/neighbor"
 	"damselfly/internal/openflow"
 	"damselfly/internal/ovsdb"
 	"damselfly/internal/pulse"
@@ -149,6 +150,13 @@ func plannedKnown(ctx context.Context, cfg *config.Config, networks, ports []str
 	l := &leases{book: book, boot: now.Boot}
 	k.Delegated, k.Leased = l.delegated(k.Keys), l.leased(k.Keys, cfg.Topology)
 	k.Learned = (&learned{table: table}).held(k.Keys)
+	found := &neighbors{table: neighbor.New(neighbor.DefaultBounds(), nil)}
+	if _, err = openNeighborMemory(s, func() store.Clock { return now }, log, found.table, &found.routers); err != nil {
+		return k, err
+	}
+	list := found.routers.List()
+	found.upstream.Store(&list)
+	k.Neighbors, k.Upstream = found.found(k.Keys), found.heard()
 	var kept modifiers
 	k.Modifiers, _ = kept.of(s, cfg.Topology, false)
 	return k, nil

@@ -31,8 +31,10 @@ routers:
     routes:
       - {destination: "2001:db8:7::/48", nexthop: ["fe80::ff:fe00:12", "fe80::ff:fe00:13"], network: red}
       - {destination: "2001:db8:8::/48", nexthop: ["2001:db8:10::ff", "2001:db8:20::ff"]}
+      - {destination: "2001:db8:b::/48", type: blackhole}
+      - {destination: "2001:db8:c::/48", type: reject}
 ports:
-  - {name: vm1, network: blue, mac: "02:00:00:00:00:11"}
+  - {name: vm1, network: blue, port_security: false, mac: "02:00:00:00:00:11"}
   - {name: vm2, network: red, mac: "02:00:00:00:00:12", allowed_address_pairs: [{address: "2001:db8:7::/48"}]}
   - {name: vm3, network: red, mac: "02:00:00:00:00:13", allowed_address_pairs: [{address: "2001:db8:7::/48"}]}
 `
@@ -81,7 +83,9 @@ func TestPaths(t *testing.T) {
 		c := newCrossing(t, ndExt)
 		t.Run("shared by guests", c.shared)
 		t.Run("VLANs of an uplink", c.vlans)
+		t.Run("explained", c.explained)
 		t.Run("a guest that goes", c.goes)
+		t.Run("planned", c.planned)
 	})
 }
 

@@ -230,6 +230,19 @@ func (p *uplinkPlay) testNobody(t *testing.T) {
 	if err := p.neighbor("2001:db8:1::dead", "incomplete"); err == nil {
 		t.Error("who did not answer is still asked for")
 	}
+	m := metrics(t, p.d)
+	for key, want := range map[string]float64{
+		"damselfly_routes{origin=connected,router=r1,type=unicast}": 3, "damselfly_routes{origin=learned,router=r1,type=unicast}": 1,
+		"damselfly_routes_unresolved{router=r1}": 0, "damselfly_neighbors{network=ext,state=incomplete}": 0,
+		"damselfly_default_routers{network=ext,there=yes}": 1, "damselfly_default_routers{network=ext,there=no}": 0,
+	} {
+		if got, there := m[key]; got != want || !there {
+			t.Errorf("%s is %v, want %v", key, got, want)
+		}
+	}
+	if known := m["damselfly_neighbors{network=ext,state=reachable}"]; known < 2 || m["damselfly_neighbor_events_total{event=unreachable}"] < 1 {
+		t.Errorf("%v neighbours are reachable", known)
+	}
 }
 
 // testAdvertisements: the router's advertisements end at the uplink, and

@@ -14,6 +14,8 @@ const (
 	sender party = iota
 	network
 	router
+	// route is the route of the router's that the frame would take.
+	route
 	// holder is who holds the address that the frame is about, or goes to.
 	holder
 	// claimed is who holds the address that the frame comes from.
@@ -35,7 +37,7 @@ var behindRole = map[flows.Role][]ref{
 	flows.RoleTrouble:            {{router, ""}},
 	flows.RoleDropUntranslated:   {{sender, "limits.error"}},
 	flows.RoleDropReversePath:    {{router, ""}},
-	flows.RoleDropBlackhole:      {{router, "routes"}},
+	flows.RoleDropBlackhole:      {{route, ""}},
 	flows.RoleDropUnreachable:    {{router, ""}},
 	flows.RoleDropTooBig:         {{network, "mtu"}},
 	flows.RoleDropLocal:          {{router, ""}},
@@ -78,10 +80,11 @@ var behindReason = map[string][]ref{
 	"forged-router-flag":        {{sender, "router"}},
 	"translated":                {{router, ""}},
 	"no-mapping":                {{router, ""}},
-	"no-route":                  {{router, "routes"}},
-	"route-prohibits":           {{router, "routes"}},
-	"route-rejects":             {{router, "routes"}},
+	"no-route":                  {{route, ""}},
+	"route-prohibits":           {{route, ""}},
+	"route-rejects":             {{route, ""}},
 	"address-unreachable":       {{router, ""}},
+	"resolving":                 {{router, ""}},
 	"time-exceeded":             {{router, ""}},
 	"beyond-scope":              {{router, ""}},
 	"packet-too-big":            {{router, ""}},
@@ -136,6 +139,9 @@ func (e *Explainer) object(r ref, f facts, p *topology.Port) (object, key string
 			return object, r.key
 		}
 		return "network " + on, "subnets" // whose prefixes are advertised without a router
+	case route:
+		object, key, _ := e.lines.routeKey(on, f.destination)
+		return object, key
 	case holder:
 		a := f.target
 		if !a.IsValid() {

@@ -93,7 +93,8 @@ type reader struct {
 	addresses addresses
 	scopes    []scope
 	group     uint32 // the last one named
-	// tracked are the ways on behind connection tracking: one a copy of the frame.
+	// tracked are the ways on behind connection tracking, one a copy of the frame,
+	// and those of which it takes one.
 	tracked []resume
 	// forked says that the last action was one of connection tracking, behind
 	// which the switch writes a drop that is none.
@@ -125,6 +126,11 @@ func (r *reader) read(text string) *resume {
 		case line == "-> no live bucket":
 			if to, ok := r.recirculates(); ok {
 				return &resume{registers: r.registers, addresses: r.addresses, table: to}
+			}
+			if list := r.choices(); len(list) > 0 {
+				r.way.shared = len(list) > 1
+				r.tracked = append(r.tracked, list...)
+				return nil
 			}
 			r.way.end(lost, 0)
 		case strings.HasPrefix(line, "check_pkt_larger"):

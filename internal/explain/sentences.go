@@ -19,12 +19,16 @@ const mostNames = 8
 func (e *Explainer) bySwitch(x *Explanation, w *way, f facts, p *topology.Port, frame replay.Frame) {
 	var said []string
 	if names := e.receivers(w); len(names) > 0 {
-		said = append(said, "The switch delivers it to "+names+".")
+		text := "The switch delivers it to " + names + "."
+		if w.shared {
+			text = "The switch delivers it to one of " + names + ": a hash of its addresses and ports decides, so a connection keeps to it."
+		}
+		said = append(said, text)
 		x.Outcome = "delivered"
 		if first, _ := w.ended(delivered); first.step >= 0 {
 			x.Reason = w.steps[first.step].Role
 		}
-		x.Configuration = e.receiverLines(w)
+		x.Configuration = append(e.receiverLines(w), e.byRoute(w, f, p.Network.Name)...)
 	}
 	if at, ok := w.ended(answered); ok {
 		s := w.deciding(at)
@@ -169,10 +173,10 @@ func (e *Explainer) byCode(x *Explanation, f facts, p *topology.Port, at end, fr
 	switch {
 	case v.Reason == "relayed", v.Reason == "translated":
 		x.Outcome = "relayed"
+	case v.Reason == "dhcpv6-forwarded", v.Reason == "resolving":
+		x.Outcome = "waits"
 	case len(replies) > 0:
 		x.Outcome = "answered"
-	case v.Reason == "dhcpv6-forwarded":
-		x.Outcome = "waits"
 	default:
 		x.Outcome = "dropped"
 		x.Verdict = fmt.Sprintf("Damselfly drops it (%s): %s.", v.Reason, v.Explanation)

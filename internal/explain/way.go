@@ -55,6 +55,8 @@ type way struct {
 	steps []Step
 	ends  []end
 	notes []string
+	// shared says that it takes one of several ways on, which are all in it.
+	shared bool
 }
 
 // add appends a step. Of those that lead down a tree of MACs the last stands for

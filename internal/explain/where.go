@@ -73,6 +73,12 @@ func (l *lines) path(object string) string {
 				}
 			}
 		}
+	case "router":
+		for i := range l.spec.Routers {
+			if l.spec.Routers[i].Name == name {
+				return fmt.Sprintf("routers[%d]", i)
+			}
+		}
 	case "security group":
 		for i := range l.spec.Groups {
 			if l.spec.Groups[i].Name == name {

@@ -40,6 +40,8 @@ const (
 	Stale
 	DelayState
 	Probe
+	// States is the number of states.
+	States
 )
 
 // String returns the state's name as status and metrics write it.

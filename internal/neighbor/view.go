@@ -46,6 +46,17 @@ func (t *Table) List() []Neighbor {
 	return list
 }
 
+// Counts counts the neighbours of each network by state.
+func (t *Table) Counts() map[string][States]int {
+	counts := map[string][States]int{}
+	for _, e := range t.entries {
+		c := counts[e.Network]
+		c[e.state]++
+		counts[e.Network] = c
+	}
+	return counts
+}
+
 func (e *entry) neighbor() Neighbor {
 	return Neighbor{Place: e.Place, Port: e.port, MAC: e.mac, State: e.state, Router: e.router, Pinned: e.pinned}
 }

@@ -8,6 +8,7 @@ import (
 	"damselfly/handlers"
 	"damselfly/handlers/learn"
 	"damselfly/handlers/reason"
+	"damselfly/handlers/resolve"
 	"damselfly/handlers/secure"
 	"damselfly/internal/punt"
 	"damselfly/internal/topology"
@@ -17,13 +18,14 @@ import (
 
 // Bench is the handlers set up without a switch. It is used by one goroutine.
 type Bench struct {
-	snap    *topology.Snapshot
-	handler pipeline.Handler
-	now     time.Time
-	replies *pipeline.Replies
-	ports   map[wire.MAC]*topology.Port
-	leases  *leases
-	learned *learned
+	snap     *topology.Snapshot
+	handler  pipeline.Handler
+	now      time.Time
+	replies  *pipeline.Replies
+	ports    map[wire.MAC]*topology.Port
+	leases   *leases
+	learned  *learned
+	resolved *resolved
 	// relearn makes the snapshot anew when an address was learned; nil where it
 	// stays as it is.
 	relearn func(learned *learned) *topology.Snapshot
@@ -82,7 +84,7 @@ func newLearningBench(spec *topology.Spec, frames []Frame) (*Bench, error) {
 // NewBench returns a Bench that serves snap. Its DHCPv6 begins without a lease,
 // commits in memory and has the server DUID that the clients in frames speak to.
 func NewBench(snap *topology.Snapshot, frames []Frame) (*Bench, error) {
-	b := &Bench{replies: pipeline.NewReplies(1 << 16)}
+	b := &Bench{replies: pipeline.NewReplies(1 << 16), resolved: newResolved()}
 	b.serve(snap)
 	var err error
 	if b.leases, err = openLeases(identityOf(frames), b.replies); err != nil {
@@ -91,7 +93,7 @@ func NewBench(snap *topology.Snapshot, frames []Frame) (*Bench, error) {
 	if b.learned, err = openLearned(); err != nil {
 		return nil, err
 	}
-	services := handlers.Services{DHCPv6: b.leases.server, Learn: &learn.Lane{Slow: later{}},
+	services := handlers.Services{DHCPv6: b.leases.server, Learn: &learn.Lane{Slow: later{}}, Resolve: &resolve.Lane{Slow: later{}},
 		Secure: &secure.Lane{Shared: secure.NewShared(), Verifies: true}}
 	b.handler = services.Bind(
 		func() *topology.Snapshot { return b.snap },
@@ -129,6 +131,7 @@ func (b *Bench) Judge(p *topology.Port, class punt.Class, trouble punt.Trouble, 
 	}
 	b.now = f.At
 	b.leases.at(f.At)
+	b.resolved.at(f.At)
 	if b.learned.at(f.At) && b.relearn != nil {
 		b.serve(b.relearn(b.learned))
 	}
@@ -137,8 +140,9 @@ func (b *Bench) Judge(p *topology.Port, class punt.Class, trouble punt.Trouble, 
 	if why, ok := answered(b.snap, f.Data, b.replies); ok && p == nil {
 		reasons[0] = why
 	} else if b.handler([]pipeline.Frame{frame}, b.replies, reasons); reasons[0] == reason.HandedOver {
-		reasons[0] = b.leases.decide(b.snap, &frame, b.learned.lane, b.replies)
+		reasons[0] = b.leases.decide(b.snap, &frame, b.learned.lane, b.resolved.lane, b.replies)
 		b.learned.sent(b.snap, b.replies)
+		b.resolved.sent(b.snap, b.replies)
 	}
 	v.Reason, v.Explanation = handlers.ReasonName(reasons[0]), handlers.Explain(reasons[0])
 	v.RFC = handlers.RFC(reasons[0])
