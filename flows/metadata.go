@@ -139,6 +139,12 @@ func arpAnswer(a netip.Addr, mac wire.MAC) []Action {
 // port that is not bound to its MAC, only the guest with that is answered;
 // behind an uplink nobody.
 func (b *builder) portMetadataFlows(p *topology.Port) {
+	if p.Unknown {
+		// Its sources are nobody's to judge, but for the one of IPv4 that
+		// networkMetadataFlows drops; IPv6's the services table does.
+		b.add(TableSource, sourceOwn+1, RoleSource, Match{}.From(p.Key).With(EthType, U16(ethTypeIPv4)), Resubmit{TableSourceAddress})
+		b.add(TableSourceAddress, sourceOpen, RoleSource, Match{}.From(p.Key).With(EthType, U16(ethTypeIPv4)), toServices)
+	}
 	if p.Uplink {
 		for _, a := range topology.MetadataAddresses {
 			b.add(TableServices, serviceMetadataNot, RoleDropMetadata, toMetadata(p.Network.Key, a).From(p.Key))

@@ -39,6 +39,7 @@ ports:
   - {name: vm2, network: red, mac: "02:00:00:00:00:11", addresses: [192.0.2.11], metadata: {instance_id: i-2, hostname: two}}
   - {name: vm3, network: blue, mac: "02:00:00:00:00:13"}
   - {name: vm4, network: bare, mac: "02:00:00:00:00:14", metadata: {}}
+  - {name: vm5, network: blue, unknown: true}
 `
 
 const (
@@ -75,7 +76,7 @@ func metadataPlay(t *testing.T, ndExt bool) (s *stage.Stage, d *stage.Daemon, gu
 	}
 	d = serve(t, s)
 	guests = map[string]*lab.Guest{"up0": addGuest(t, s, lab.GuestOptions{Name: "up0", MAC: "02:00:00:00:0b:01", NoIfaceID: true})}
-	for i, mac := range []string{"11", "11", "13", "14"} {
+	for i, mac := range []string{"11", "11", "13", "14", "15"} {
 		name := fmt.Sprintf("vm%d", i+1)
 		o := quick(name, "02:00:00:00:00:"+mac)
 		if i < 2 {
@@ -130,6 +131,7 @@ func TestMetadata(t *testing.T) {
 			t.Errorf("ping: %v\n%s", err, out)
 		}
 		t.Run("nobody else is it", func(t *testing.T) { impostors(t, d, guests) })
+		t.Run("nor sends as it", func(t *testing.T) { senders(t, guests) })
 		t.Run("what is told of it", func(t *testing.T) { metadataTold(t, s, d, ndExt) })
 
 		killed := time.Now()
@@ -201,6 +203,37 @@ func impostors(t *testing.T, d *stage.Daemon, guests map[string]*lab.Guest) {
 	_, _ = vm3.Run("ip", "addr", "del", "fe80::a9fe:a9fe/64", "dev", "eth0")
 }
 
+// senders has guests of every kind send to another as the service, by both families:
+// nothing of it arrives, what they send as themselves does.
+func senders(t *testing.T, guests map[string]*lab.Guest) {
+	at1 := watch(t, guests["vm1"], nil)
+	for name, mac := range map[string]string{"vm3": "02:00:00:00:00:13", "vm5": "02:00:00:00:00:15", "up0": "02:00:00:00:0b:01"} {
+		own := "fe80::ff:fe00:" + mac[15:]
+		if name == "up0" {
+			own = "fe80::ff:fe00:b01"
+		}
+		for _, a := range topology.MetadataAddresses {
+			text := "as the service from " + name
+			if a.Is4() {
+				inject(t, guests[name], udp4(t, mac, mac1, a.String(), text))
+			} else {
+				inject(t, guests[name], udp6(t, mac, mac1, a.String(), "fe80::ff:fe00:11", text))
+			}
+		}
+		good := udp6(t, mac, mac1, own, "fe80::ff:fe00:11", "as itself")
+		if name != "vm3" {
+			plain := udp4(t, mac, mac1, "192.0.2.77", "as itself")
+			inject(t, guests[name], plain)
+			arrives(t, at1, "what "+name+" sends by IPv4", like(plain))
+		}
+		inject(t, guests[name], good)
+		arrives(t, at1, "what "+name+" sends", like(good))
+		for _, f := range received(at1, holding("as the service from "+name)) {
+			t.Errorf("from %s there came %x", name, f)
+		}
+	}
+}
+
 // routerlessClaim is an advertisement of vm3's for the service's address.
 func routerlessClaim(t *testing.T) []byte {
 	t.Helper()
@@ -212,7 +245,7 @@ func metadataTold(t *testing.T, s *stage.Stage, d *stage.Daemon, ndExt bool) {
 	o := command(t, s, "status", "metadata", "-c", s.ConfigPath)
 	o.said(t, 0, o.out, "metadata service: served", "vm1", "vm2", "i-2", "200=", "404=", "the configuration")
 	var st agent.MetadataStatus
-	if o := command(t, s, "status", "metadata", "-c", s.ConfigPath, "--json"); json.Unmarshal([]byte(o.out), &st) != nil || len(st.Ports) != 3 || st.Frames["in"] == 0 {
+	if o := command(t, s, "status", "metadata", "-c", s.ConfigPath, "--json"); json.Unmarshal([]byte(o.out), &st) != nil || len(st.Ports) != 4 || st.Frames["in"] == 0 {
 		t.Errorf("as JSON: %s", o.out)
 	}
 	m := metrics(t, d)

@@ -43,19 +43,19 @@ func TestCloudInit(t *testing.T) {
 	unpacked := cloudInit(t)
 	for _, c := range []struct {
 		name, settings, product, serial string
-		ipv4                            bool
+		ipv4, ndExt                     bool
 		want                            []string
 	}{
 		// Over IPv6 alone, with fd00:ec2::254, by the default route of the router.
-		{"ec2", "datasource_list: [Ec2]", "", "", false, []string{"DataSourceEc2"}},
+		{"ec2", "datasource_list: [Ec2]", "", "", false, false, []string{"DataSourceEc2"}},
 		// With the session tokens of EC2's own machines.
-		{"ec2-tokens", "datasource_list: [Ec2]", "", "ec2a0000-0000-4000-8000-000000000001", false, []string{"DataSourceEc2", "Fetching Ec2 IMDSv2 API Token"}},
+		{"ec2-tokens", "datasource_list: [Ec2]", "", "ec2a0000-0000-4000-8000-000000000001", false, true, []string{"DataSourceEc2", "Fetching Ec2 IMDSv2 API Token"}},
 		// This source of Debian 12 knows the address of IPv4 alone.
-		{"openstack", "datasource_list: [OpenStack]", "OpenStack Nova", "", true, []string{"DataSourceOpenStack"}},
+		{"openstack", "datasource_list: [OpenStack]", "OpenStack Nova", "", true, true, []string{"DataSourceOpenStack"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := newStage(t, false, cloudInitTopology)
+			s := newStage(t, c.ndExt, cloudInitTopology)
 			if err := os.WriteFile(filepath.Join(s.RunDir, "one.yaml"), []byte("#cloud-config\ntimezone: Etc/UTC\n"), 0o600); err != nil {
 				t.Fatal(err)
 			}

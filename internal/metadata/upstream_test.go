@@ -1,12 +1,15 @@
 package metadata
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
-	"fmt"
 	"io"
+	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -15,50 +18,12 @@ import (
 	"testing"
 	"time"
 
+	"damselfly/fixtures"
 	"damselfly/internal/punt"
 	"damselfly/internal/topology"
 )
 
 const secret = "meiquoh2Ohs6ne"
-
-// novaHandler verifies requests as Nova's metadata API does (nova
-// api/metadata/handler.py): X-Instance-ID and X-Tenant-ID must be there, the
-// signature must be that of the instance's id, and the remote address is the
-// first of X-Forwarded-For. It answers what it made of them.
-func novaHandler(w http.ResponseWriter, r *http.Request) {
-	one := func(name string) string {
-		if v := r.Header.Values(name); len(v) > 1 {
-			return "several: " + strings.Join(v, ", ")
-		}
-		return r.Header.Get(name)
-	}
-	id, tenant, sign := one("X-Instance-ID"), one("X-Tenant-ID"), one("X-Instance-ID-Signature")
-	switch h := hmac.New(sha256.New, []byte(secret)); {
-	case id == "":
-		http.Error(w, "X-Instance-ID header is missing from request.", http.StatusBadRequest)
-		return
-	case tenant == "":
-		http.Error(w, "X-Tenant-ID header is missing from request.", http.StatusBadRequest)
-		return
-	default:
-		h.Write([]byte(id))
-		if !hmac.Equal([]byte(sign), []byte(hex.EncodeToString(h.Sum(nil)))) {
-			http.Error(w, "Invalid proxy request signature.", http.StatusForbidden)
-			return
-		}
-	}
-	body, _ := io.ReadAll(r.Body)
-	fmt.Fprintf(w, "%s %s id=%s tenant=%s for=%s body=%s\n", r.Method, r.RequestURI, id, tenant, one("X-Forwarded-For"), body)
-	for name, values := range r.Header {
-		plain := strings.ReplaceAll(strings.ToLower(name), "_", "-")
-		switch plain {
-		case "x-instance-id", "x-tenant-id", "x-instance-id-signature", "x-forwarded-for", "user-agent", "accept-encoding", "content-length", "x-mine":
-		default:
-			fmt.Fprintf(w, "header %s: %v\n", name, values)
-		}
-	}
-	fmt.Fprintf(w, "mine=%s trailers=%v te=%v\n", r.Header.Get("X-Mine"), r.Trailer, r.TransferEncoding)
-}
 
 func withUpstream(url string) func(*topology.Spec) {
 	return func(s *topology.Spec) {
@@ -73,7 +38,7 @@ func withUpstream(url string) func(*topology.Spec) {
 // TestNova: what arrives is what Nova takes, and nothing that a guest made up.
 func TestNova(t *testing.T) {
 	t.Parallel()
-	nova := httptest.NewServer(http.HandlerFunc(novaHandler))
+	nova := httptest.NewServer(fixtures.Nova(secret))
 	defer nova.Close()
 	w := newWorld(t, withUpstream(nova.URL))
 	resp, body := w.raw(w.caller("vm1", "fd00:b1::77"), "POST /openstack/latest/password?x=1 HTTP/1.1\r\nHost: [fe80::a9fe:a9fe]\r\nContent-Length: 2\r\nX-Mine: ours\r\n"+
@@ -105,13 +70,13 @@ func TestUpstreams(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(novaHandler)}}
+	plain := &httptest.Server{Listener: l, Config: &http.Server{Handler: fixtures.Nova(secret)}}
 	plain.Start()
 	defer plain.Close()
 	if status, body := newWorld(t, withUpstream("unix:"+socket)).get("vm1", "/x"); status != 200 || !strings.Contains(body, "GET /x id=i-1") {
 		t.Errorf("unix: %d %s", status, body)
 	}
-	secure := httptest.NewTLSServer(http.HandlerFunc(novaHandler))
+	secure := httptest.NewTLSServer(fixtures.Nova(secret))
 	defer secure.Close()
 	secure.Config.ErrorLog = nil
 	if status, _ := newWorld(t, withUpstream(secure.URL)).get("vm1", "/x"); status != 502 {
@@ -124,6 +89,53 @@ func TestUpstreams(t *testing.T) {
 	})
 	if status, body := trusting.get("vm1", "/x"); status != 200 || !strings.Contains(body, "id=i-1") {
 		t.Errorf("TLS: %d %s", status, body)
+	}
+}
+
+// TestUpstreamCertificate: an upstream that wants to know who asks is shown the
+// configured certificate, and takes no other.
+func TestUpstreamCertificate(t *testing.T) {
+	t.Parallel()
+	issue := func() (cert, key string, der []byte) {
+		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		of := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+		der, err = x509.CreateCertificate(rand.Reader, of, of, private.Public(), private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := x509.MarshalECPrivateKey(private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: raw})), der
+	}
+	cert, key, der := issue()
+	stranger, strangerKey, _ := issue()
+	server := httptest.NewUnstartedServer(fixtures.Nova(secret))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
+	known, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.TLS.ClientCAs.AddCert(known)
+	server.StartTLS()
+	defer server.Close()
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	for _, c := range []struct {
+		name, cert, key string
+		status          int
+	}{{"the right one", cert, key, 200}, {"none", "", "", 502}, {"a stranger's", stranger, strangerKey, 502}} {
+		w := newWorld(t, func(s *topology.Spec) {
+			withUpstream(server.URL)(s)
+			s.Networks[0].Metadata.CA, s.Networks[0].Metadata.Certificate, s.Networks[0].Metadata.Key = ca, c.cert, c.key
+		})
+		if status, body := w.get("vm1", "/x"); status != c.status || status == 200 && !strings.Contains(body, "id=i-1") {
+			t.Errorf("%s: %d %s", c.name, status, body)
+		}
 	}
 }
 
