@@ -26,6 +26,8 @@
 //	traffic_test.go    what they send: UDP, echo, TCP
 //	groups_test.go     how many flows a security group takes
 //	switch_test.go     answers a second, latency and processor time through Open vSwitch
+//	metadata_test.go   many guests ask the metadata service at once
+//	control_test.go    a bridge of thousands of ports: start, restart, changes
 //
 // Timings are printed and never asserted. Allocations and loss are tests.
 package bench

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -19,9 +20,13 @@ import (
 // there: somebody else may delete them.
 const checkInterval = 2 * time.Second
 
-// compareEvery is after how many checks the bridge is compared as a whole: a flow
-// that somebody changed does not show in a count.
-const compareEvery = 15
+// compareInterval is how often the bridge is compared as a whole: a flow that
+// somebody changed does not show in a count. What that takes is a hundredth of the
+// time at most, so with ten thousand ports it is done every few minutes.
+const (
+	compareInterval = 30 * time.Second
+	compareShare    = 100
+)
 
 // retryDelay is how long a failed change of the bridge waits for its next try.
 const retryDelay = 500 * time.Millisecond
@@ -59,6 +64,12 @@ type state struct {
 	announced *topology.Snapshot
 	// problems are what the last build reported, each with its object.
 	problems map[string]string
+	// numbering is set when the pulse port was just added to the bridge.
+	numbering bool
+	// compared is when the bridge was last compared as a whole, comparing how long
+	// that took.
+	compared  time.Time
+	comparing time.Duration
 	// foreign is how many flows of others the bridge had at the last dump.
 	foreign int
 	// conflicts and refused are what was told of them last.
@@ -103,7 +114,6 @@ func (a *Agent) reconcileLoop(ctx context.Context, lanes <-chan error) (err erro
 	defer check.Stop()
 	a.state.retry = time.NewTimer(0)
 	defer a.state.retry.Stop()
-	checks := 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -122,7 +132,7 @@ func (a *Agent) reconcileLoop(ctx context.Context, lanes <-chan error) (err erro
 			a.metadata.close(a.log)
 		case <-check.C:
 			apart := a.countApart(ctx)
-			if checks++; checks%compareEvery == 0 && a.state.installer != nil {
+			if a.state.installer != nil && time.Since(a.state.compared) >= max(compareInterval, compareShare*a.state.comparing) {
 				a.state.installer.Forget()
 			} else if !a.lostFlows(ctx) && !apart {
 				continue
@@ -255,6 +265,13 @@ func (a *Agent) install(ctx context.Context, view ovsdb.View, snap *topology.Sna
 	if err := a.setUp(ctx, view, pulseName); err != nil {
 		return err
 	}
+	if a.state.numbering {
+		// Its number is part of every flow set; it comes at once, and what watches
+		// the database rings then. Should it not, flows without it are better than none.
+		a.state.numbering = false
+		a.state.retry.Reset(retryDelay)
+		return nil
+	}
 	if err := a.setUpMetadata(ctx, view, snap); err != nil {
 		return err
 	}
@@ -336,6 +353,7 @@ func (a *Agent) setUp(ctx context.Context, view ovsdb.View, pulseName string) er
 		return err
 	}
 	_, err := a.db.AddPort(ctx, pulseName, "", nil)
+	a.state.numbering = err == nil
 	return err
 }
 
@@ -366,10 +384,23 @@ func (a *Agent) installerFor(ctx context.Context, conn *openflow.Conn, view ovsd
 	return a.state.installer, nil
 }
 
+// manyFlows is from how many flows on a comparison with all that the bridge holds
+// leaves so much memory behind, the dump's and the changes', that it is given back.
+const manyFlows = 10_000
+
 // installed notes what an Install did.
 func (a *Agent) installed(r bridge.Result, wanted int, took time.Duration) {
-	if r.Mods > 0 {
+	switch {
+	case r.Mods > 0:
 		a.log.Info("bridge brought up to date", "changes", r.Mods, "flows", wanted, "full", r.Full, "took", took)
+	case a.state.announced == nil:
+		a.log.Info("bridge needs no change", "flows", wanted, "took", took)
+	}
+	if r.Full {
+		a.state.compared, a.state.comparing = time.Now(), took
+		if wanted > manyFlows {
+			debug.FreeOSMemory()
+		}
 	}
 	conflicts := make([]string, len(r.Conflicts))
 	for i, c := range r.Conflicts {

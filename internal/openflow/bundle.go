@@ -97,6 +97,10 @@ func (c *Conn) Commit(ctx context.Context, groups []GroupMod, mods []FlowMod) er
 	})
 }
 
+// bundlePart is how many octets of a bundle are written at once: Open vSwitch reads
+// one part while the next is made, and no buffer has to hold a hundred thousand flows.
+const bundlePart = keepWriteBuffer / 4
+
 // Bundle makes the changes that fill adds together or none. The error names
 // each change that Open vSwitch refused, as an *Error.
 //
@@ -117,18 +121,28 @@ func (c *Conn) Bundle(ctx context.Context, fill func(b *Bundle)) error {
 	defer c.end(k)
 	id, barrier := c.bundle.Add(1), k.first+uint32(n)+1
 	c.rearm(k, barrier)
-	err = c.write(ctx, func(b []byte) ([]byte, error) {
-		b = appendBundleControl(b, k.first, id, bundleOpen)
-		for i := range bundle.list {
-			var err error
-			if b, err = appendBundleAdd(b, k.first+1+uint32(i), id, &bundle.list[i]); err != nil {
-				return nil, err
+	for sent, opened := 0, false; sent < n; opened = true {
+		err := c.write(ctx, func(b []byte) ([]byte, error) {
+			if !opened {
+				b = appendBundleControl(b, k.first, id, bundleOpen)
 			}
+			for ; sent < n && len(b) < bundlePart; sent++ {
+				var err error
+				if b, err = appendBundleAdd(b, k.first+1+uint32(sent), id, &bundle.list[sent]); err != nil {
+					return nil, err
+				}
+			}
+			if sent == n {
+				b = AppendHeader(b, TypeBarrier, barrier)
+			}
+			return b, nil
+		})
+		if err != nil {
+			if opened {
+				c.abandon(ctx, k.end, id)
+			}
+			return err
 		}
-		return AppendHeader(b, TypeBarrier, barrier), nil
-	})
-	if err != nil {
-		return err
 	}
 	if err := c.wait(ctx, k); err != nil {
 		c.abandon(ctx, k.end, id)
