@@ -259,6 +259,7 @@ func TestGroups(t *testing.T) {
 				t.Errorf("a large ping: %v\n%s", err, large)
 			}
 		})
+		t.Run("ICMPv6 in fragments", c.fragments)
 		t.Run("the default group", func(t *testing.T) {
 			carries(t, connects(t, c.vm[2], c.addr[3], 91))
 			connects(t, c.vm[2], c.addr[5], 91)
