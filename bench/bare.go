@@ -17,8 +17,13 @@ import (
 // BareID is the controller id that Bare's punting flow names.
 const BareID = 0xba5e
 
-// BareFlow punts every Neighbor Solicitation to Bare, in ovs-ofctl's words.
-const BareFlow = "table=0,icmp6,icmp_type=135,actions=controller(id=47710)"
+// BareFlows punt every Neighbor and Router Solicitation and message to DHCPv6
+// servers to Bare, in ovs-ofctl's words.
+var BareFlows = []string{
+	"table=0,icmp6,icmp_type=135,actions=controller(id=47710)",
+	"table=0,icmp6,icmp_type=133,actions=controller(id=47710)",
+	"table=0,udp6,tp_dst=547,actions=controller(id=47710)",
+}
 
 // BareMAC is the link-layer address that all of Bare's answers give.
 var BareMAC = wire.MAC{2, 0xba, 0x5e, 0, 0, 1}
@@ -57,7 +62,7 @@ func BeBare() (bool, error) {
 	return true, fmt.Errorf("no bare responder is called %q", kind)
 }
 
-// Bare answers Neighbor Solicitations, and DHCPv6, as packet-ins with the least that can: one
+// Bare answers solicitations, and DHCPv6, as packet-ins with the least that can: one
 // connection with a buffered stream, a packet-out made beforehand in which
 // addresses, port and checksum are replaced, up to 64 in one write. It looks at
 // nothing, so what it does is what the transport costs. It dials target, calls
@@ -226,7 +231,7 @@ func (b *bare) answer(m openflow.Message) {
 	)
 	length := int(binary.BigEndian.Uint16(m[property+2:]))
 	tail := property + (length+7)&^7
-	if length < 4+nsLen || len(m) < tail {
+	if length < 4+rsLen || len(m) < tail {
 		return
 	}
 	f, port := m[frame:property+length], uint32(0)
@@ -241,8 +246,8 @@ func (b *bare) answer(m openflow.Message) {
 	b.out = append(b.out, b.template...)
 	o := b.out[start:]
 	binary.BigEndian.PutUint32(o[bareOutput:], port)
-	if f[20] == wire.ProtocolUDP {
-		n := bareDHCPv6(b.datagram[:], f)
+	if !isNS(f) {
+		n := bareMade(b.datagram[:], f)
 		if n == 0 {
 			b.out = b.out[:start]
 			return

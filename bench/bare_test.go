@@ -36,7 +36,7 @@ func (t *theater) addBare(tb testing.TB, bridge, kind string) responder {
 		}
 	}
 	must(t.AddBridge(bridge, "fail_mode=secure"))
-	device, flows := "p-"+kind, []string{BareFlow, BareDHCPv6Flow}
+	device, flows := "p-"+kind, BareFlows
 	r := responder{site: t.addGuests(tb, bridge, kind)}
 	r.site.Answerer = BareMAC
 	switch kind {

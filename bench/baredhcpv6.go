@@ -6,9 +6,6 @@ import (
 	"damselfly/internal/wire"
 )
 
-// BareDHCPv6Flow punts every message to DHCPv6 servers to Bare.
-const BareDHCPv6Flow = "table=0,udp6,tp_dst=547,actions=controller(id=47710)"
-
 // bareRoom is room for what a bare responder reads and writes.
 const bareRoom = 256
 

@@ -9,8 +9,8 @@ import (
 )
 
 // BarePuntFlows are what a bridge needs for a bare responder behind its port
-// number port, in ovs-ofctl's words: every Neighbor Solicitation and message to
-// DHCPv6 servers goes there with the number of its port in a tag, and what comes
+// number port, in ovs-ofctl's words: every Neighbor and Router Solicitation and message
+// to DHCPv6 servers goes there with the number of its port in a tag, and what comes
 // from there goes out of the port that its tag names.
 func BarePuntFlows(port uint32) []string {
 	punt := func(match string) string {
@@ -20,7 +20,7 @@ func BarePuntFlows(port uint32) []string {
 	return []string{
 		fmt.Sprintf("table=0,priority=2,in_port=%d,vlan_tci=0x1000/0x1000,"+
 			"actions=move:OXM_OF_VLAN_VID[0..11]->NXM_NX_REG0[0..11],pop_vlan,output:NXM_NX_REG0[]", port),
-		punt("icmp6,icmp_type=135"), punt("udp6,tp_dst=547"),
+		punt("icmp6,icmp_type=135"), punt("icmp6,icmp_type=133"), punt("udp6,tp_dst=547"),
 	}
 }
 
@@ -55,10 +55,10 @@ func (b *barePunt) answer(i int, ns []byte, tci uint16) {
 	bareFill(o[tagLen:], ns, b.constant)
 }
 
-// tagged is the answer to a message of DHCPv6, valid until the next one.
+// tagged is the answer to what is no Neighbor Solicitation, valid until the next one.
 func (b *barePunt) tagged(f []byte, tci uint16) []byte {
 	d := b.datagram[:]
-	n := bareDHCPv6(d[tagLen:], f)
+	n := bareMade(d[tagLen:], f)
 	if n == 0 {
 		return nil
 	}

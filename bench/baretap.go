@@ -6,8 +6,6 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
-
-	"damselfly/internal/wire"
 )
 
 // BareTap answers Neighbor Solicitations, and DHCPv6, behind a tap that it makes
@@ -43,7 +41,7 @@ func BareTap(name string, ready func()) error {
 		err := conn.Read(func(fd uintptr) bool {
 			for ; n < bareBatch; n++ {
 				var length int
-				if length, wrong = unix.Read(int(fd), b.in[n][:]); wrong != nil || length < nsLen+tagLen {
+				if length, wrong = unix.Read(int(fd), b.in[n][:]); wrong != nil || length < rsLen+tagLen {
 					break
 				}
 			}
@@ -58,7 +56,7 @@ func BareTap(name string, ready func()) error {
 			tci := uint16(f[14])<<8 | uint16(f[15])
 			copy(f[tagLen:tagLen+12], f[:12])
 			out := b.out[i][:]
-			if f = f[tagLen:]; f[20] == wire.ProtocolUDP {
+			if f = f[tagLen:]; !isNS(f) {
 				out = b.tagged(f, tci)
 			} else {
 				b.answer(i, f, tci)

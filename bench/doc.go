@@ -8,6 +8,7 @@
 //	chart          its pictures
 //	bare.go        Bare: the least that can answer a packet-in, to compare with
 //	baredhcpv6.go  what it answers to DHCPv6, storing nothing
+//	barera.go      what it answers to a Router Solicitation
 //	barepunt.go    the same behind a port of the bridge: what the two kinds of port share
 //	baretap.go     BareTap: behind a tap
 //	baresocket.go  BareSocket: behind a veth pair

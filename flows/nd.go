@@ -36,9 +36,13 @@ const (
 func (b *builder) baseNDFlows() {
 	punt := ToGroup{b.group(groupPunt)}
 	b.groups = append(b.groups, recirculation(b.group(groupND), TableNDOptions))
-
-	// Without a link-layer option the length tells that there is no other one.
 	ns, na := Match{}.ND(wire.TypeNeighborSolicit), Match{}.ND(wire.TypeNeighborAdvert)
+
+	// No flow answers who asks from what is not known to be its own. Their questions
+	// are told apart here, before anything looks at the target: each target that is
+	// looked at is a megaflow.
+	b.add(TableNDOptions, ndOwner, RolePunt, ns.WithMask(regND, Value{}, U32(ndOwnSource)), punt)
+	// Without a link-layer option the length tells that there is no other one.
 	b.add(TableNDOptions, ndSubnet, RoleND, ns.With(NDSLL, Value{}), exactly(ndBare, TableNDTarget)...)
 	b.add(TableNDOptions, ndSubnet, RoleND, na.With(NDTLL, Value{}), exactly(ndBare, TableNDFlags)...)
 	b.flagFlows(na)

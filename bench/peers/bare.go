@@ -8,6 +8,7 @@ import (
 	"os/exec"
 
 	"damselfly/bench"
+	"damselfly/internal/wire"
 )
 
 // The bare responders, by their transport.
@@ -19,7 +20,7 @@ const (
 // bare runs this program as a bare responder, by packet-ins or behind a port.
 func (h *house) bare(_ context.Context, port bool) (*contender, error) {
 	name, bridge, what := barePacketIn, "br-bare", bench.BarePacketIn+" "+h.Mgmt("br-bare")
-	flows := []string{bench.BareFlow, bench.BareDHCPv6Flow}
+	flows := bench.BareFlows
 	if port {
 		name, bridge, what = barePort, "br-bareport", bench.BareByTap+" bare-tap"
 	}
@@ -31,6 +32,7 @@ func (h *house) bare(_ context.Context, port bool) (*contender, error) {
 		return nil, err
 	}
 	s.Answerer = bench.BareMAC
+	s.Router.MAC, s.Router.LinkLocal, s.Router.Lifetime = bench.BareMAC, wire.LinkLocal(bench.BareMAC), bench.BareLifetime
 	pid, err := h.self(what)
 	if err != nil {
 		return nil, err

@@ -54,8 +54,11 @@ func (r *report) verdicts() (list []verdict) {
 		add(what, oursPacketIn, true, b.packetIns, ratio(r.cell(oursPacketIn, b.kind), theirs, turn.cpu), ratio(r.cell(barePacketIn, b.kind), theirs, turn.cpu))
 	}
 	rate := func(t turn) float64 { return t.rate }
-	add("ns: answers a second, of the bare responder's", oursPacketIn, false, 0.9, ratio(r.cell(oursPacketIn, loadgen.NS), r.cell(barePacketIn, loadgen.NS), rate))
-	add("ns: answers a second, of the bare responder's", oursPort, false, 0.9, ratio(r.cell(oursPort, loadgen.NS), r.cell(barePort, loadgen.NS), rate))
+	for _, kind := range []loadgen.Kind{loadgen.NS, loadgen.RS, loadgen.Solicit} {
+		what := fmt.Sprintf("%s: answers a second, of the bare responder's", kind)
+		add(what, oursPacketIn, false, 0.9, ratio(r.cell(oursPacketIn, kind), r.cell(barePacketIn, kind), rate))
+		add(what, oursPort, false, 0.9, ratio(r.cell(oursPort, kind), r.cell(barePort, kind), rate))
+	}
 	theirs := r.best(kea)
 	add("request: four-way exchanges a second, of Kea's", oursPort, false, 2.5, ratio(r.best(oursPort), theirs, rate))
 	add("request: four-way exchanges a second, of Kea's", oursPacketIn, false, 1.5, ratio(r.best(oursPacketIn), theirs, rate))

@@ -57,7 +57,7 @@ var (
 
 // Of all kinds, what some are asked.
 var (
-	bareKinds  = []loadgen.Kind{loadgen.NS, loadgen.Solicit, loadgen.Request}
+	bareKinds  = []loadgen.Kind{loadgen.NS, loadgen.RS, loadgen.Solicit, loadgen.Request}
 	leaseKinds = []loadgen.Kind{loadgen.Solicit, loadgen.Information, loadgen.Request}
 )
 

@@ -72,6 +72,8 @@ func barrages(t *testing.T) []barrage {
 		{name: "RS", from: "vm1", frame: routerSolicit(t)},
 		{name: "SOLICIT", from: "vm1", frame: clients, vary: anew},
 		{name: "MLD reports", from: "vm1", frame: report(t, mac1, link)},
+		{name: "MLD reports of random groups", from: "vm1", frame: firstReport(t, mac1, link), vary: ofGroups()},
+		{name: "MLD reports of random groups without an address", from: "vm1", frame: firstReport(t, mac1, "::"), vary: ofGroups()},
 	}
 	gateway := topology.RouterMAC("blue")
 	for _, a := range []struct{ name, mac, own, own4 string }{{"vm1", mac1, own, "10.0.0.1"}, {"vm4", mac4, "fd00:b1::14", "10.0.0.4"}} {
@@ -159,6 +161,34 @@ func report(t *testing.T, mac, from string) []byte {
 	ip.HopLimit = 1
 	alert := []byte{58, 0, 5, 2, 0, 0, 1, 0}
 	return frameOf(t, ethernet(t, mac, "33:33:00:00:00:16", layers.EthernetTypeIPv6), ip, gopacket.Payload(append(alert, message...)))
+}
+
+// firstReport is a report of the first version (RFC 2710 section 3), which goes to
+// the group that it is about.
+func firstReport(t *testing.T, mac, from string) []byte {
+	source, group := netip.MustParseAddr(from), netip.MustParseAddr("ff1e::"+balance)
+	message := append([]byte{131, 0, 0, 0, 0, 0, 0, 0}, group.AsSlice()...)
+	octets.BigEndian.PutUint16(message[2:], wire.Checksum(source, group, 58, message))
+	ip := ipv6(from, group.String(), layers.IPProtocolIPv6HopByHop)
+	ip.HopLimit = 1
+	alert := []byte{58, 0, 5, 2, 0, 0, 1, 0}
+	return frameOf(t, ethernet(t, mac, "33:33:00:00:ff:ff", layers.EthernetTypeIPv6), ip, gopacket.Payload(append(alert, message...)))
+}
+
+// ofGroups makes up the group that a report of the first version is about.
+func ofGroups() func([]byte) {
+	const atGroup = 14 + 40 + 8 + 8
+	random := rand.New(rand.NewPCG(9, 10))
+	return func(f []byte) {
+		for _, at := range []int{0, 4} {
+			w := uint16(random.Uint32())
+			for _, group := range []int{atDestination + 8, atGroup + 8} {
+				octets.BigEndian.PutUint16(f[group+at:], w)
+				octets.BigEndian.PutUint16(f[group+at+2:], ^w)
+			}
+		}
+		copy(f[atMAC+2:atMAC+6], f[atDestination+12:atDestination+16])
+	}
 }
 
 // udp4To is a datagram to an IPv4 address.
