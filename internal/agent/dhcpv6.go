@@ -94,7 +94,9 @@ func (a *Agent) openLeases() (*leases, error) {
 	if l.neighbors, err = a.openNeighbors(l.now, &l.told); err != nil {
 		return nil, err
 	}
-	l.listeners = a.newListeners()
+	if l.listeners, err = a.newListeners(); err != nil {
+		return nil, err
+	}
 	wake := make(chan struct{}, 1)
 	a.secured = a.newSecured(wake)
 	l.learned.signs = a.secured.shared

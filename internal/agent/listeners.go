@@ -11,6 +11,7 @@ import (
 	"damselfly/internal/bridge"
 	"damselfly/internal/multicast"
 	"damselfly/internal/openflow"
+	"damselfly/internal/store"
 	"damselfly/internal/topology"
 	"damselfly/pipeline"
 )
@@ -25,12 +26,64 @@ type listeners struct {
 	counts [multicast.Kinds]atomic.Uint64
 	// keyed is what reconciling made of the View last.
 	keyed listenedByKey
+	// kept is who the store has as advertising; gone are its networks where nobody does
+	// any more, until that was told.
+	kept map[string]multicast.Advertiser
+	gone []string
 }
 
 // newListeners knows nobody yet: what the bridge held is adopted before it changes.
-func (a *Agent) newListeners() *listeners {
+func (a *Agent) newListeners() (*listeners, error) {
 	t := multicast.New(func(d time.Duration) time.Duration { return rand.N(max(d, 1)) })
-	return &listeners{a: a, table: t, lane: &mld.Lane{Table: t}}
+	l := &listeners{a: a, table: t, lane: &mld.Lane{Table: t}, kept: map[string]multicast.Advertiser{}}
+	kept, err := a.store.MulticastRouters()
+	if err != nil {
+		return nil, err
+	}
+	var before []multicast.Advertiser
+	for _, r := range kept {
+		l.kept[r.Network] = multicast.Advertiser{Network: r.Network, LinkLocal: r.LinkLocal, MAC: r.MAC}
+		before = append(before, l.kept[r.Network])
+	}
+	t.Remember(before)
+	return l, nil
+}
+
+// keep records who advertises by now, before anybody hears it. That it ended is
+// recorded by forget, once that was told. What cannot be recorded costs a termination
+// after a crash, no more.
+func (l *listeners) keep() {
+	now, changed := l.table.Advertisers()
+	if !changed {
+		return
+	}
+	var fresh []store.MulticastRouter
+	for name, a := range now {
+		if l.kept[name] != a {
+			fresh = append(fresh, store.MulticastRouter{Network: name, LinkLocal: a.LinkLocal, MAC: a.MAC})
+		}
+	}
+	l.gone = nil
+	for name := range l.kept {
+		if _, still := now[name]; !still {
+			l.gone = append(l.gone, name)
+		}
+	}
+	l.record(fresh)
+	l.kept = now
+}
+
+// forget drops from the store who advertises no more.
+func (l *listeners) forget() {
+	gone := l.gone
+	l.gone = nil
+	l.record(nil, gone...)
+}
+
+func (l *listeners) record(fresh []store.MulticastRouter, gone ...string) {
+	if err := l.a.store.RecordMulticastRouters(fresh, gone...); err != nil {
+		l.a.log.Error("who advertises itself as a multicast router is not recorded", "error", err)
+	}
 }
 
 // begin makes ready for a group of messages.
@@ -48,10 +101,12 @@ func (l *listeners) finish(r *pipeline.Replies) (rest time.Duration) {
 		return multicast.Idle
 	}
 	rest = l.table.Tick(l.lane.Uptime)
+	l.keep()
 	for events := l.table.Events(); len(events) > 0; events = events[1:] {
 		l.counts[events[0].Kind].Add(1)
 		l.lane.Send(&events[0], r)
 	}
+	l.forget()
 	if l.table.Show() {
 		l.a.changed()
 	}

@@ -9,6 +9,7 @@ import (
 
 	"damselfly/fixtures"
 	"damselfly/internal/lab"
+	"damselfly/internal/stage"
 	"damselfly/internal/wire"
 )
 
@@ -105,6 +106,7 @@ func TestMulticastRouterDiscovery(t *testing.T) {
 		}
 		return nil
 	})
+	frames = append(frames, endedLater(t, s, d, said[wire.TypeMRDAdvert], said[wire.TypeMRDTermination])...)
 	for _, typ := range []byte{wire.TypeMLDQuery, wire.TypeMRDAdvert} {
 		for _, f := range said[typ].Frames() {
 			frames = append(frames, f.Data)
@@ -120,4 +122,51 @@ func TestMulticastRouterDiscovery(t *testing.T) {
 		}
 	}
 	t.Logf("%d frames dissected; the Linux bridge says %s", len(list), strings.TrimSpace(routers()))
+}
+
+// endedLater: a router that advertised itself, and left the configuration while nobody ran,
+// is told the end of when somebody does; and only once.
+func endedLater(t *testing.T, s *stage.Stage, d *stage.Daemon, adverts, terminations *lab.Capture) (frames [][]byte) {
+	t.Helper()
+	configure := func(discovery string) {
+		t.Helper()
+		if err := s.Configure(fmt.Sprintf(mrdTopology, discovery)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	awaited := func(what string, c *lab.Capture, n int) {
+		t.Helper()
+		lab.WaitFor(t, patience, what, func() error {
+			if got := len(c.Frames()); got <= n {
+				return fmt.Errorf("%d", got)
+			}
+			return nil
+		})
+	}
+	n := len(adverts.Frames())
+	configure(", router_discovery: true")
+	if err := d.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	awaited("an advertisement", adverts, n)
+	if err := d.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	n = len(terminations.Frames())
+	configure("")
+	d = serve(t, s)
+	awaited("the termination of an earlier life", terminations, n)
+	if err := d.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	told := len(terminations.Frames())
+	d = serve(t, s)
+	waitMetric(t, d, "damselfly_multicast_messages_total{kind=queries}", 1) // the first thing that it says
+	if again := len(terminations.Frames()); again != told {
+		t.Errorf("%d terminations more after another restart", again-told)
+	}
+	for _, f := range terminations.Frames()[n:] {
+		frames = append(frames, f.Data)
+	}
+	return frames
 }

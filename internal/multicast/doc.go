@@ -23,9 +23,9 @@
 // port they are asked first.
 //
 // A Table is one goroutine's. It sends nothing: what is to be sent are Events, which
-// its owner takes after each group of messages. Time is passed in, as uptime. Nothing
-// is stored: after a restart the flows of the bridge say who listened, until the first
-// answers are in.
+// its owner takes after each group of messages. Time is passed in, as uptime. Of who
+// listens nothing is stored: after a restart the flows of the bridge say it, until the
+// first answers are in. Who advertised is remembered, so that it can be ended.
 //
 // Ports and networks go by name, since their numbers may pass to others.
 package multicast

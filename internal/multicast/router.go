@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"damselfly/internal/topology"
+	"damselfly/internal/wire"
 )
 
 // The times and counts of Multicast Router Discovery (RFC 4286 section 3.1).
@@ -122,6 +123,49 @@ func (t *Table) turnRouters(now time.Duration, n *network) {
 	n.nextAdvert = now + AdvertInterval - advertJitter + t.random(2*advertJitter)
 }
 
+// Advertiser is who advertises itself as a multicast router on a network.
+type Advertiser struct {
+	Network   string
+	LinkLocal netip.Addr
+	MAC       wire.MAC
+}
+
+// Advertisers returns who does by now, by network. changed is whether that is another
+// than at the last call.
+func (t *Table) Advertisers() (list map[string]Advertiser, changed bool) {
+	if !t.advertisers {
+		return nil, false
+	}
+	t.advertisers = false
+	list = map[string]Advertiser{}
+	for name, n := range t.networks {
+		if on := n.advertised; on != nil {
+			list[name] = Advertiser{Network: name, LinkLocal: on.Router.LinkLocal, MAC: on.Router.MAC}
+		}
+	}
+	return list, true
+}
+
+// Remember tells, before a topology is served, who advertised in an earlier life. What
+// of it the first topology does not go on with ends.
+func (t *Table) Remember(list []Advertiser) { t.remembered = list }
+
+// part ends what is remembered and not gone on with. A network that is gone can be
+// told nothing.
+func (t *Table) part(s *topology.Snapshot) {
+	for _, a := range t.remembered {
+		on, n := s.NetworkNamed(a.Network), t.networks[a.Network]
+		if on == nil || n != nil && n.advertised != nil && n.advertised.Router.LinkLocal == a.LinkLocal {
+			continue
+		}
+		former := &topology.Network{Ports: on.Ports, Router: &topology.RouterInterface{LinkLocal: a.LinkLocal, MAC: a.MAC}}
+		t.tell(Event{Kind: Terminate, Network: a.Network, Former: former})
+	}
+	if t.remembered != nil {
+		t.remembered, t.advertisers = nil, true
+	}
+}
+
 // advertise begins, goes on or ends advertising a network as it is now; nil ends.
 func (t *Table) advertise(now time.Duration, n *network, on *topology.Network) {
 	if on != nil && (!n.conf.RouterDiscovery || !n.may()) {
@@ -129,10 +173,13 @@ func (t *Table) advertise(now time.Duration, n *network, on *topology.Network) {
 	}
 	if old := n.advertised; old != nil && (on == nil || on.Router.LinkLocal != old.Router.LinkLocal) {
 		t.tell(Event{Kind: Terminate, Network: n.name, Former: old})
-		n.advertised = nil
+		n.advertised, t.advertisers = nil, true
 	}
 	if n.advertised == nil && on != nil {
 		n.initial, n.nextAdvert = initialAdverts, now+t.random(initialInterval)
+	}
+	if old := n.advertised; (old == nil) != (on == nil) || on != nil && old.Router.MAC != on.Router.MAC {
+		t.advertisers = true
 	}
 	n.advertised = on
 	if on == nil {

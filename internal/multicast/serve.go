@@ -40,6 +40,7 @@ func (t *Table) Serve(now time.Duration, s *topology.Snapshot) {
 		}
 	}
 	t.upstreams(s)
+	t.part(s)
 }
 
 // forget ends a network.

@@ -19,6 +19,10 @@ type Table struct {
 	// seen is what the last Serve saw.
 	seen *topology.Snapshot
 	view View
+	// remembered is who advertised in an earlier life, until that is looked at;
+	// advertisers says that who does has changed.
+	remembered  []Advertiser
+	advertisers bool
 }
 
 // network is what is known of one.

@@ -15,10 +15,12 @@ const (
 	BucketRoutes    Bucket = "routes"     // network and prefix -> a route that guests were told of, see RecordRoutes
 	BucketNeighbors Bucket = "neighbors"  // network and address -> a neighbour that nobody configured, see RecordNeighbors
 	BucketUpstreams Bucket = "upstreams"  // network and address -> a default router behind its uplink, see RecordNeighbors
-	BucketLearned   Bucket = "learned"    // network and address -> port that holds it, see package binding
+	// BucketMulticastRouters is network -> who advertised itself as a multicast router, see RecordMulticastRouters.
+	BucketMulticastRouters Bucket = "multicast routers"
+	BucketLearned          Bucket = "learned" // network and address -> port that holds it, see package binding
 )
 
 // allBuckets are the buckets of the newest format.
 func allBuckets() []Bucket {
-	return []Bucket{bucketMeta, BucketKeys, BucketPrefixes, BucketRouters, BucketLeases, BucketServer, BucketLearned, BucketModifiers, BucketRoutes, BucketNeighbors, BucketUpstreams}
+	return []Bucket{bucketMeta, BucketKeys, BucketPrefixes, BucketRouters, BucketLeases, BucketServer, BucketLearned, BucketModifiers, BucketRoutes, BucketNeighbors, BucketUpstreams, BucketMulticastRouters}
 }

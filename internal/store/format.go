@@ -31,9 +31,10 @@ type migration func(*Tx) error
 //	4 -> 5  modifiers of routers' addresses, a new bucket
 //	5 -> 6  routes that guests were told of, a new bucket
 //	6 -> 7  neighbours that nobody configured and default routers, new buckets
+//	7 -> 8  who advertised itself as a multicast router, a new bucket
 func migrations() []migration {
 	nothing := func(*Tx) error { return nil }
-	return []migration{newBuckets, nothing, newBuckets, newBuckets, newBuckets, newBuckets}
+	return []migration{newBuckets, nothing, newBuckets, newBuckets, newBuckets, newBuckets, newBuckets}
 }
 
 // journalFormat is the first format with a journal. Journal files that lie beside

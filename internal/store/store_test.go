@@ -199,6 +199,7 @@ func TestBucketsOfFormat(t *testing.T) {
 		5: {"meta", "keys", "advertised", "routers", "leases", "dhcpv6", "learned", "modifiers"},
 		6: {"meta", "keys", "advertised", "routers", "leases", "dhcpv6", "learned", "modifiers", "routes"},
 		7: {"meta", "keys", "advertised", "routers", "leases", "dhcpv6", "learned", "modifiers", "routes", "neighbors", "upstreams"},
+		8: {"meta", "keys", "advertised", "routers", "leases", "dhcpv6", "learned", "modifiers", "routes", "neighbors", "upstreams", "multicast routers"},
 	}
 	if diff := cmp.Diff(want[newestFormat(migrations())], allBuckets()); diff != "" {
 		t.Errorf("a changed list needs a migration (-want +got):\n%s", diff)

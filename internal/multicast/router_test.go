@@ -1,0 +1,111 @@
+package multicast
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"damselfly/internal/topology"
+	"damselfly/internal/wire"
+)
+
+// advertising is a change of the world in which the router advertises itself.
+func advertising(s *topology.Spec) { s.Networks[0].Multicast.RouterDiscovery = true }
+
+// routerSent are the events of Multicast Router Discovery among those sent.
+func (w *world) routerSent() []string {
+	out := slices.DeleteFunc(slices.Clone(w.sent), func(e string) bool {
+		return !strings.Contains(e, "advertisements") && !strings.Contains(e, "terminations")
+	})
+	w.sent = nil
+	return out
+}
+
+// TestAdvertTimes holds advertisements to RFC 4286: the first within two seconds, three
+// of them as close as that, then one each 20 seconds but for a fortieth; who asks is
+// answered within two, several at once by one. (The world's random times are the longest.)
+func TestAdvertTimes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(advertising)
+	w.pass(30 * time.Second)
+	want := []string{"2s advertisements", "4s advertisements", "6s advertisements", "26.5s advertisements"}
+	if got := w.routerSent(); !slices.Equal(got, want) {
+		t.Errorf("at first: %q, want %q", got, want)
+	}
+	for range 5 {
+		if !w.Solicited(w.now, "blue") {
+			t.Fatal("nobody answers")
+		}
+	}
+	w.pass(25 * time.Second)
+	want = []string{"32s advertisements", "52.5s advertisements"}
+	if got := w.routerSent(); !slices.Equal(got, want) {
+		t.Errorf("once somebody asked: %q, want %q", got, want)
+	}
+	w.random = func(time.Duration) time.Duration { return 0 }
+	_ = w.Solicited(w.now, "blue")
+	w.pass(20 * time.Second)
+	want = []string{"55.000000001s advertisements", "1m14.500000001s advertisements"}
+	if got := w.routerSent(); !slices.Equal(got, want) {
+		t.Errorf("with the shortest times: %q, want %q", got, want)
+	}
+}
+
+// TestRemembered: who advertised in an earlier life and does no more is ended, once.
+func TestRemembered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(advertising)
+	list, changed := w.Advertisers()
+	if !changed || len(list) != 1 || list["blue"].LinkLocal != addr("fe80::a") {
+		t.Fatalf("%v %+v", changed, list)
+	}
+	if _, changed := w.Advertisers(); changed {
+		t.Error("changed by nothing")
+	}
+	blue := list["blue"]
+	w.spec.Networks = slices.Clone(w.spec.Networks) // what was served stays as it was
+	w.spec.Networks[0].Multicast = &topology.MulticastSpec{Snooping: true, Querier: true}
+	w.serve()
+	if got := w.routerSent(); len(got) != 1 {
+		t.Errorf("when it ends: %q", got)
+	}
+	if list, changed := w.Advertisers(); !changed || len(list) != 0 {
+		t.Errorf("%v %+v", changed, list)
+	}
+	other := blue
+	other.LinkLocal, other.MAC = addr("fe80::b"), wire.MAC{2, 9}
+	nowhere := blue
+	nowhere.Network = "gone"
+	for name, c := range map[string]struct {
+		change func(*topology.Spec)
+		before []Advertiser
+		want   string
+	}{
+		"it goes on":                  {advertising, []Advertiser{blue}, ""},
+		"it advertises no more":       {nil, []Advertiser{blue}, "fe80::a 02:00:00:00:00:0a"},
+		"it has another address":      {advertising, []Advertiser{other}, "fe80::b 02:09:00:00:00:00"},
+		"nothing is heard any more":   {func(s *topology.Spec) { s.Networks[0].Multicast = nil }, []Advertiser{blue}, "fe80::a 02:00:00:00:00:0a"},
+		"there is no router any more": {func(s *topology.Spec) { s.Routers = nil }, []Advertiser{blue}, "fe80::a 02:00:00:00:00:0a"},
+		"the network is gone":         {nil, []Advertiser{nowhere}, ""},
+	} {
+		first := newWorld(c.change) // for its topology
+		table := New(nil)
+		table.Remember(c.before)
+		got := ""
+		for range 2 {
+			table.Serve(time.Hour, first.seen)
+			for _, e := range table.Events() {
+				if e.Kind == Terminate {
+					got += e.Former.Router.LinkLocal.String() + " " + e.Former.Router.MAC.String()
+					if len(e.Former.Ports) != 5 {
+						t.Errorf("%s: %d ports are told", name, len(e.Former.Ports))
+					}
+				}
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: ended %q, want %q", name, got, c.want)
+		}
+	}
+}
