@@ -41,7 +41,12 @@ func (m Match) shortMRD(to netip.Addr) Match {
 }
 
 // baseMulticastFlows end what comes to the multicast tables by no way we know, and
-// what guests that are no routers say as such.
+// what guests that are no routers say as such. This is a guard, as that against their
+// Router Advertisements is, and stands on networks without multicast too: what a
+// guest asks there makes everybody report to it, and snooping switches and bridges
+// behind ports and uplinks take who asks or advertises for a router, which gets all
+// groups (RFC 9777 section 7.6.2, RFC 4286 section 7). Of a Termination Open vSwitch
+// can read the type only where it is longer than it has to be.
 func (b *builder) baseMulticastFlows() {
 	for _, typ := range routingTypes {
 		b.add(TableServices, serviceDrop, RoleDropMLDQuery, Match{}.ICMPv6(typ))

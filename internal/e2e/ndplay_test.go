@@ -28,18 +28,24 @@ type ndPlay struct {
 const livePort = "vm6"
 
 // newNDPlay sets the world up.
-func newNDPlay(t *testing.T, ndExt bool) *ndPlay {
+func newNDPlay(t *testing.T, ndExt bool) *ndPlay { return newNDPlayWith(t, ndExt, "") }
+
+// snooped has multicast groups go to who listens to them alone.
+const snooped = ", multicast: {snooping: true, querier: true, query_interval: 600s, response_interval: 200ms, robustness: 1}"
+
+// newNDPlayWith is newNDPlay with more keys of the network.
+func newNDPlayWith(t *testing.T, ndExt bool, keys string) *ndPlay {
 	t.Helper()
 	w := fixtures.NewNDWorld()
 	var yaml strings.Builder
 	fmt.Fprintf(&yaml, `
 limits: {ns: 20000/20000, na: 20000/20000, inverse: 20000/20000, rs: 20000/20000, echo: 20000/20000}
 networks:
-  - {name: %s, mtu: 1442, inverse_nd: true, subnets: [{prefix: "%s", gateway: "%s"}]}
+  - {name: %s, mtu: 1442, inverse_nd: true, subnets: [{prefix: "%s", gateway: "%s"}]%[5]s}
 routers: [{name: r1, networks: [%[1]s]}]
 ports:
   - {name: %[4]s, network: %[1]s, mac: "02:00:00:00:00:16"}
-`, w.Network, w.Prefix, w.Router.Global, livePort)
+`, w.Network, w.Prefix, w.Router.Global, livePort, keys)
 	for _, g := range w.Guests() {
 		fmt.Fprintf(&yaml, "  - {name: %s, network: %s, mac: \"%s\", addresses: [\"%s\"], router: %v, unknown: %v}\n",
 			g.Port, w.Network, g.MAC, g.Global, g == &w.RouterGuest, g == &w.Bridge)
@@ -58,6 +64,10 @@ ports:
 	}
 	p.daemon = serve(t, p.stage)
 	p.settle(t)
+	if keys == snooped {
+		(&multicastPlay{s: p.stage, d: p.daemon}).status(t, "listeners are known", ready)
+		p.settle(t)
+	}
 	p.count = p.read(t)
 	return p
 }

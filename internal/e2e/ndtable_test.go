@@ -29,6 +29,11 @@ func TestNeighborDiscovery(t *testing.T) {
 			t.Parallel()
 			plain = runNDCases(t, newNDPlay(t, false), func(c fixtures.NDCase) fixtures.Path { return c.Plain })
 		})
+		// Where groups go to listeners alone, neighbours find each other as without.
+		t.Run("snooping", func(t *testing.T) {
+			t.Parallel()
+			runNDCases(t, newNDPlayWith(t, false, snooped), func(c fixtures.NDCase) fixtures.Path { return c.Plain })
+		})
 	})
 	both := 0
 	for _, c := range fixtures.NDCases() {

@@ -275,6 +275,7 @@ func TestSecureRequire(t *testing.T) {
 		g.begin(t, d)
 		inject(t, g.Guest, g.solicit(t, router, 8, nil))
 		g.answer(t, 136, 8)
+		g.forged(t, d, router)
 		inject(t, g.Guest, icmp6Frame(t, g.mac.String(), wire.MulticastMAC(wire.SolicitedNode(router)).String(), "fe80::ff:fe00:13",
 			wire.SolicitedNode(router).String(), 135, neighborBody(router, 1, g.mac.String())))
 		waitMetric(t, d, "damselfly_frames_total{class=ns,reason=send-unsigned}", 1)
