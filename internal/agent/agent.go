@@ -113,6 +113,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	raisePriority(o.Log)
 	a := &Agent{
 		o: o, log: o.Log, config: cfg, started: cfg, ring: make(chan struct{}, 1), hup: make(chan os.Signal, 1),
 		ids:   bridge.IDs{FirstGroup: cfg.IDs.Groups, FirstMeter: cfg.IDs.Meters},

@@ -47,7 +47,8 @@ func (d *daemon) start(ctx context.Context, t *thread, env []string) error {
 		return err
 	}
 	defer out.Close()
-	cmd := exec.Command(path, d.args...)
+	// As ovs-ctl(8) starts them.
+	cmd := exec.Command("nice", append([]string{"-n", "-10", path}, d.args...)...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = env, d.dir, out, out
 	// A group of its own keeps an interrupt typed at the terminal away: the
 	// lab is taken down by Close, not from under its user.
