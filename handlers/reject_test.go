@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -140,6 +141,11 @@ func TestMayError(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	echo := ping(&w.Asker, w.Neighbor.MAC, w.Asker.Global, w.Neighbor.Global, 8)
+	// A router may have addresses where no guest does.
+	on := *w.blue()
+	router := *on.Router
+	router.Addresses = append(slices.Clone(router.Addresses), netip.MustParsePrefix("fd00:a9::1/48"))
+	on.Router = &router
 	group := echo.With(func(m *fixtures.Message) { m.Destination, m.To = wire.AllNodes, wire.AllNodesMAC })
 	for _, tt := range []struct {
 		name      string
@@ -149,13 +155,14 @@ func TestMayError(t *testing.T) {
 	}{
 		{"an echo", echo, 1, 1, true},
 		{"an anycast source", echo.With(func(m *fixtures.Message) { m.Source = netip.MustParseAddr("fd00:b1::") }), 1, 1, false},
+		{"an anycast source where no subnet is", echo.With(func(m *fixtures.Message) { m.Source = netip.MustParseAddr("fd00:a9::") }), 1, 1, false},
 		{"Packet Too Big to a group", group, 2, 0, true},
 		{"an unknown option to a group", group, 4, 2, true},
 		{"an unknown header to a group", group, 4, 1, false},
 		{"Time Exceeded to a group", group, 3, 0, false},
 		{"Packet Too Big about an error", echo.With(func(m *fixtures.Message) { m.Type = 3 }), 2, 0, false},
 	} {
-		p := packet.Packet{Network: w.blue()}
+		p := packet.Packet{Network: &on}
 		if fault := wire.Cut(tt.in.Bytes(), &p.Packet); fault != wire.FaultNone {
 			t.Fatal(fault)
 		}

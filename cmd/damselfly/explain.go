@@ -120,7 +120,7 @@ func (c *explainCmd) reach(ctx context.Context, cfg *config.Config, o *explain.O
 	in, _ := view.Interface(pulse.Name(view.BridgeName))
 	o.Env.PulsePort, o.Env.MetadataPort = in.OFPort, agent.MetadataPortOn(view)
 	if !would.Running {
-		o.Notes = append(o.Notes, "no damselfly answers, so what it learned since it was started is not known")
+		o.Notes = append(o.Notes, "no damselfly answers, so what it knows is what the last one left on disk")
 	}
 	conn, err := dialSwitch(ctx, view)
 	if err != nil {

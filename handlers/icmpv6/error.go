@@ -1,8 +1,12 @@
 package icmpv6
 
 import (
+	"net/netip"
+	"slices"
+
 	"damselfly/handlers/packet"
 	"damselfly/handlers/reason"
+	"damselfly/internal/topology"
 	"damselfly/internal/wire"
 	"damselfly/pipeline"
 )
@@ -31,15 +35,15 @@ func MayError(p *packet.Packet, typ, code uint8) bool {
 		return false
 	}
 	source := p.IPv6.Source()
-	if source.IsMulticast() {
-		return false
-	}
-	for i := range p.Network.Subnets {
-		if prefix := p.Network.Subnets[i].Prefix; prefix.Bits() < 127 && prefix.Addr() == source {
-			return false
-		}
-	}
-	return true
+	return !source.IsMulticast() && !anycast(p.Network, source)
+}
+
+// anycast reports whether an address is the subnet-router anycast address of a
+// prefix of the network, its router's among them (RFC 4291 section 2.6.1).
+func anycast(n *topology.Network, a netip.Addr) bool {
+	is := func(p netip.Prefix) bool { return p.Bits() < 127 && p.Masked().Addr() == a }
+	return slices.ContainsFunc(n.Subnets, func(s topology.Subnet) bool { return is(s.Prefix) }) ||
+		n.Router != nil && slices.ContainsFunc(n.Router.Addresses, is)
 }
 
 // Reject answers a packet that a rule of a security group rejects, in the name

@@ -31,6 +31,12 @@ func (c *checker) staticRoutes(object string, r *RouterSpec) {
 		case linkLocal.Overlaps(s.Destination) && s.Destination.Bits() >= linkLocal.Bits():
 			c.add(o+".destination", "RFC 4291 section 2.5.6", "%s is link-local, and no router carries that on: leave the route out", s.Destination)
 			continue
+		case s.Destination.IsSingleIP() && (s.Destination.Addr().IsUnspecified() || s.Destination.Addr().IsLoopback()):
+			c.add(o+".destination", "RFC 4291 sections 2.5.2 and 2.5.3", "%s is no router's to carry on: leave the route out", s.Destination)
+			continue
+		case s.Destination.IsSingleIP() && own[s.Destination.Addr()] != "":
+			c.add(o+".destination", "", "%s is the router's own address on network %s: leave the route out", s.Destination.Addr(), own[s.Destination.Addr()])
+			continue
 		case seen[s.Destination]:
 			c.add(o+".destination", "", "%s has a route already: keep one", s.Destination)
 			continue
@@ -127,6 +133,9 @@ func (c *checker) nextHop(o, at string, a netip.Addr, r *RouterSpec, s *StaticRo
 	default:
 		for _, p := range connected {
 			if p.prefix.Contains(a) && (s.Network == "" || s.Network == p.network) {
+				if isAnycast(a, p.prefix) {
+					c.add(at, "RFC 4291 section 2.6.1", "%s is the subnet-router anycast address of %s, the router's own: name another router's", a, p.prefix)
+				}
 				return
 			}
 		}
