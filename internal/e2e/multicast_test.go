@@ -345,7 +345,8 @@ func (p *multicastPlay) testFlood(t *testing.T) {
 	l := listenTo(t, p.vm[1], groupA)
 	defer l.leave()
 	report := scapyFrame(t, "report IS_EX", "guest")
-	for i := range 2000 {
+	memory := resident(t, p.d.PID())
+	for i := range 10000 {
 		b := append([]byte(nil), report...)
 		at := len(b) - 4 // the group's last octets
 		b[at], b[at+1], b[at+2], b[at+3] = 0x55, byte(i>>16), byte(i>>8), byte(i)
@@ -365,5 +366,9 @@ func (p *multicastPlay) testFlood(t *testing.T) {
 	if n := len(st.Multicast[0].Groups); n > 64+1 {
 		t.Errorf("%d groups", n)
 	}
-	t.Logf("%d groups, %d flows", len(st.Multicast[0].Groups), st.FlowsWanted)
+	grown := resident(t, p.d.PID()) - memory
+	if grown > 16<<20 {
+		t.Errorf("memory grew by %d KiB", grown>>10)
+	}
+	t.Logf("%d groups, %d flows, memory %+d KiB", len(st.Multicast[0].Groups), st.FlowsWanted, grown>>10)
 }
