@@ -46,7 +46,8 @@ func TestMulticastRouterDiscovery(t *testing.T) {
 		t.Cleanup(func() { _ = c.Stop() })
 		said[typ] = c
 	}
-	// The bridge comes when the Queries are over: it knows of no router.
+	// The bridge comes when the Queries and the first three advertisements (RFC 4286
+	// section 3.1.4) are over: it knows of no router, and the next comes in 16 seconds.
 	nest := addGuest(t, s, lab.GuestOptions{Name: "nest", Down: true, Sysctls: map[string]string{"net.ipv6.conf.eth0.disable_ipv6": "1"}})
 	asked, err := nest.Capture("", func(frame []byte) bool { return len(frame) > 62 && frame[62] == wire.TypeMLDQuery })
 	if err != nil {
@@ -54,6 +55,7 @@ func TestMulticastRouterDiscovery(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = asked.Stop() })
 	waitMetric(t, d, `damselfly_multicast_messages_total{kind=queries}`, 2) // all, and who came
+	waitMetric(t, d, `damselfly_multicast_messages_total{kind=advertisements}`, 3)
 	if err := nest.Up(); err != nil {
 		t.Fatal(err)
 	}
