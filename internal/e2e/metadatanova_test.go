@@ -64,7 +64,10 @@ func TestMetadataNova(t *testing.T) {
 		t.Fatal(err)
 	}
 	const path = "/openstack/latest/meta_data.json"
-	for from, to := range map[string]string{"fe80::ff:fe00:11": "[fe80::a9fe:a9fe%eth0]:80", "fd00:b1::ff:fe00:11": "[fd00:ec2::254]:80", "192.0.2.11": "169.254.169.254:80"} {
+	// By number: net keeps for a minute which name is which number, for whatever
+	// namespace it looked in.
+	linkLocal := fmt.Sprintf("[fe80::a9fe:a9fe%%%d]:80", indexOf(t, vm1))
+	for from, to := range map[string]string{"fe80::ff:fe00:11": linkLocal, "fd00:b1::ff:fe00:11": "[fd00:ec2::254]:80", "192.0.2.11": "169.254.169.254:80"} {
 		// Once it is answered at all, each way to say them is tried.
 		lab.WaitFor(t, patience, "Nova by "+to, func() error { _, err := says(vm1, to, path, ""); return err })
 		want := fmt.Sprintf("200 GET %s id=i-1 tenant=p1 for=%s body=\nmine=ours trailers=map[] te=[]\n", path, from)

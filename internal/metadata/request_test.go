@@ -147,6 +147,11 @@ func TestLimits(t *testing.T) {
 	if resp, body := w.say(c, request); resp == nil || resp.StatusCode != 429 || resp.Header.Get("Retry-After") == "" || !resp.Close {
 		t.Errorf("one more: %v %s", resp, body)
 	}
+	for deadline := time.Now().Add(10 * time.Second); w.open(1) > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the first connection stays open")
+		}
+	}
 	for range 3 {
 		w.dial(w.caller("vm1", "fe80::2")) // says nothing
 	}
@@ -163,6 +168,16 @@ func TestLimits(t *testing.T) {
 			t.Errorf("counted: %+v", v)
 		}
 	}
+}
+
+// open is how many connections a port has.
+func (w *world) open(key uint16) int {
+	for _, v := range w.Visits() {
+		if v.Key == key {
+			return v.Open
+		}
+	}
+	return 0
 }
 
 // TestLogIsSampled: a flood of requests makes few lines, and they say how many
