@@ -262,7 +262,8 @@ func (h *house) start(in interface {
 	if err != nil {
 		return nil, err
 	}
-	cmd := in.Command(program, args...)
+	// All have the priority that ovs-vswitchd, ovn-controller and Damselfly have.
+	cmd := in.Command("nice", append([]string{"-n", "-10", program}, args...)...)
 	cmd.Env = append(cmd.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := errors.Join(cmd.Start(), out.Close()); err != nil {
