@@ -75,7 +75,7 @@ var clauses = [roles]Clause{
 	RoleDropUnresolved:     {"is dropped: nobody is known yet to have the address that it goes to, and the port's limit of class unknown lets nobody be asked", "RFC 6583 section 4.2"},
 	RoleDropUplink:         {"is dropped: what routers say of their link does not pass an uplink", "RFC 6105 section 1"},
 	RoleDropPath:           {"is dropped: the router of the network has a certificate and sends it itself, or the port's limit lets nobody ask", "RFC 3971 section 6.4.5"},
-	RoleDropInverse:        {"is dropped: Inverse Neighbor Discovery is not answered here, or the port's limit lets none of it pass; guests' own answers never are carried on", "RFC 3122 section 5"},
+	RoleDropInverse:        {"is dropped: Inverse Neighbor Discovery is not answered here, no receiver may accept this (hop limit 255, code 0, no fragment), or the port's limit lets none of it pass; guests' own answers never are carried on", "RFC 3122 section 4.3"},
 	RoleListen:             {"goes to who listens to its multicast group", "RFC 4541 section 3"},
 	RoleDropMLDInvalid:     {"is dropped: no router may accept this Multicast Listener Discovery (hop limit 1, no fragment), or the port's limit lets none of it pass", "RFC 9777 section 5"},
 	RoleDropUnwanted:       {"is dropped: the port listens to its multicast group, but not to its source", "RFC 9777 section 7.2"},

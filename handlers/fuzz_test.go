@@ -23,7 +23,7 @@ func FuzzDispatch(f *testing.F) {
 		f.Add(c.Frame(ours.NDWorld), uint8(0), false)
 	}
 	for _, c := range fixtures.InverseCases() {
-		f.Add(c.Frame(ours.NDWorld), uint8(0), false)
+		f.Add(c.Frame, uint8(0), false)
 	}
 	a := &ours.Asker
 	f.Add(solicitation(a, a.LinkLocal).Bytes(), uint8(0), false)
