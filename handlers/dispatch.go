@@ -114,11 +114,11 @@ func (v *Services) dispatch(p *packet.Packet, r *pipeline.Replies) pipeline.Reas
 
 // listen has it heard who listens to multicast groups and who routes them. That a
 // guest says it from an address that nobody is known to hold is how that one is learned
-// too; the membership is its port's.
+// too, where that takes no signature; the membership is its port's.
 func (v *Services) listen(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	why, learning := v.Listen.Handle(p, r)
 	if learning {
-		_ = v.Learn.Source(p)
+		_ = v.learn(p)
 	}
 	return why
 }

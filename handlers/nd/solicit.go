@@ -35,7 +35,7 @@ func Solicit(p *packet.Packet, l *learn.Lane, v *resolve.Lane, r *pipeline.Repli
 		return reason.OfFault(fault)
 	}
 	why := p.Honest(ns.SourceLinkLayer())
-	if why == reason.Learning {
+	if why == reason.Learning && !p.Stale() {
 		why = l.Source(p)
 	}
 	if why != 0 && why != reason.Learning {
@@ -51,7 +51,7 @@ func Solicit(p *packet.Packet, l *learn.Lane, v *resolve.Lane, r *pipeline.Repli
 			return why
 		}
 	}
-	if mac, linked := ns.SourceLinkLayer(); linked && known && owner.Port == nil {
+	if mac, linked := ns.SourceLinkLayer(); linked && known && owner.Port == nil && !p.Stale() {
 		if ends := v.Solicit(p, mac); ends != 0 {
 			return ends
 		}

@@ -43,6 +43,9 @@ type Signing struct {
 	// Verified says that the message is signed, and that the signature is its
 	// sender's (RFC 3971 section 5.2.2).
 	Verified bool
+	// Stale says that it is signed, but not known to be said now: it may be answered,
+	// and nobody is made known by it (RFC 3971 section 5.3.4.2).
+	Stale bool
 	// MaySign says that there is time for a signature. Nonce is the option that an
 	// answer has to repeat, empty for none (RFC 3971 section 5.3.3).
 	MaySign bool
@@ -56,6 +59,9 @@ type Signing struct {
 
 // Verified reports whether the message is signed, and rightly.
 func (p *Packet) Verified() bool { return p.Signing != nil && p.Signing.Verified }
+
+// Stale reports whether the message may have been said long ago.
+func (p *Packet) Stale() bool { return p.Signing != nil && p.Signing.Stale }
 
 // Signs reports whether an answer in the name of the network's router is to be signed
 // now.

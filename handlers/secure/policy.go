@@ -23,12 +23,15 @@ func (l *Lane) unsigned(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	return 0
 }
 
-// unsecured ends what speaks unsigned for an address whose holder signs: "an
-// unsecured message ... MUST NOT cause changes to existing secured entries" (RFC
-// 3971 section 8). A probe for such an address changes nothing, and its holder has
+// unsecured ends what speaks unsigned for an address whose holder signs: what is not
+// secured may not change entries that are (RFC 3971 section 8). A probe for such an address changes nothing, and its holder has
 // to hear it to object.
 func (l *Lane) unsecured(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	switch p.ICMPv6().Type() {
+	case wire.TypeRouterSolicit:
+		if p.Secured(p.IPv6.Source()) {
+			return reason.SendUnsecured
+		}
 	case wire.TypeNeighborSolicit:
 		ns, fault := wire.CheckNeighborSolicit(&p.Packet)
 		switch {

@@ -34,6 +34,7 @@ func (l *Lane) verify(p *packet.Packet, fixed int) pipeline.Reason {
 	// respond to the message. However, even if it does respond to the message, it MUST
 	// NOT create a Neighbor Cache entry" (RFC 3971 section 5.3.4.2).
 	case fault == send.FaultTimestamp && p.ICMPv6().Type() == wire.TypeNeighborSolicit && needsSignature(p):
+		p.Signing.Stale = true
 		return 0
 	}
 	return reason.OfSEND(fault)
@@ -76,7 +77,7 @@ func (l *Lane) check(p *packet.Packet, fixed int) send.Fault {
 		return f
 	}
 	peer := send.Peer{Network: p.Network.Name, Addr: a}
-	stale := l.Peers.Check(p.Now, peer, m.Timestamp)
+	stale := l.Peers.Check(p.Now, peer, m.Timestamp, m.SignatureHead())
 	if stale == send.FaultReplay {
 		return stale
 	}
@@ -87,7 +88,7 @@ func (l *Lane) check(p *packet.Packet, fixed int) send.Fault {
 	if stale != send.FaultNone || p.Claim(a) == packet.Foreign {
 		return stale
 	}
-	return l.Peers.Accept(p.Now, peer, m.Timestamp, p.Port.Name)
+	return l.Peers.Accept(p.Now, peer, m.Timestamp, m.SignatureHead(), p.Port.Name)
 }
 
 // hidden reports whether there is a link-layer address among options.

@@ -12,7 +12,7 @@ func TestPortAllocates(t *testing.T) {
 	c := send.NewPeers()
 	p := send.Peer{Network: "blue", Addr: netip.MustParseAddr("fe80::1")}
 	q := send.Peer{Network: "blue", Addr: netip.MustParseAddr("fe80::2")}
-	_ = c.Accept(now, p, send.Stamp(now), "vm1")
+	_ = c.Accept(now, p, send.Stamp(now), 1, "vm1")
 	if n := testing.AllocsPerRun(100, func() {
 		_, known := c.Port(p)
 		_, unknown := c.Port(q)

@@ -86,6 +86,15 @@ func (s *Message) check(stamped bool) Fault {
 	return FaultNone
 }
 
+// SignatureHead are the first octets of the signature, which no two messages share;
+// VerifySignature has found it long enough.
+func (s *Message) SignatureHead() uint64 {
+	if len(s.signature) < 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(s.signature)
+}
+
 // Covered is how many octets of the message the signature covers.
 func (s *Message) Covered() int { return len(s.covered) }
 

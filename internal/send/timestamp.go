@@ -2,6 +2,7 @@ package send
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -22,8 +23,12 @@ const (
 	maxPeers = 1 << 16
 	// MaxPortPeers is how many of one port: who has more loses its own.
 	MaxPortPeers = 64
-	// PeerLife is how long who does not sign any more is remembered.
+	// PeerLife is how long who does not sign any more is remembered, and how far its
+	// clock may run ahead: what it said then is remembered until it is past.
 	PeerLife = time.Hour
+	// maxTaken is how many messages of a peer are told apart by more than their time:
+	// those that one may sign within two fuzzes, by the default limit.
+	maxTaken = 32
 	// farSeconds is a time so far ahead that no arithmetic is done with it.
 	farSeconds = 1 << 40
 )
@@ -57,7 +62,24 @@ type peerState struct {
 	port     string
 	stamp    uint64    // TSlast
 	received time.Time // RDlast
+	// taken are messages that the rule of times would let pass once more, as fuzz is
+	// there for those that overtake each other; none is taken from before floor.
+	taken []taken
+	floor uint64
 }
+
+// taken is a message that was taken.
+type taken struct{ stamp, signature uint64 }
+
+// least is what a timestamp that comes at now has to exceed: "TSnew + fuzz > TSlast +
+// (RDnew - RDlast) x (1 - drift) - fuzz".
+func (s *peerState) least(now time.Time) int64 {
+	passed := ticks(now.Sub(s.received))
+	return int64(s.stamp) + passed - passed/driftPart - 2*ticks(fuzz)
+}
+
+// past reports whether all that was taken is so old that nobody new could say it.
+func (s *peerState) past(now time.Time) bool { return int64(s.stamp)+ticks(delta) <= int64(Stamp(now)) }
 
 // NewPeers knows nobody.
 func NewPeers() *Peers { return &Peers{ports: map[string]map[Peer]*peerState{}} }
@@ -79,42 +101,53 @@ func (c *Peers) Each(yield func(p Peer, port string) bool) {
 // Len is how many peers are remembered.
 func (c *Peers) Len() int { return c.count }
 
-// Check judges a timestamp of a message that came at now.
-func (c *Peers) Check(now time.Time, p Peer, stamp uint64) Fault {
+// Check judges the timestamp of a message that came at now, with the first octets of
+// its signature.
+func (c *Peers) Check(now time.Time, p Peer, stamp, signature uint64) Fault {
 	if stamp>>16 >= farSeconds {
 		return FaultTimestamp
 	}
+	// "-Delta < (RDnew - TSnew) < +Delta"
+	off := int64(stamp - Stamp(now))
+	near := off > -ticks(delta) && off < ticks(delta)
 	v, known := c.known.Load(p)
 	if !known {
-		// "-Delta < (RDnew - TSnew) < +Delta"
-		if off := int64(Stamp(now) - stamp); off <= -ticks(delta) || off >= ticks(delta) {
+		if !near {
 			return FaultTimestamp
 		}
 		return FaultNone
 	}
 	s := v.(*peerState)
-	// "TSnew + fuzz > TSlast + (RDnew - RDlast) x (1 - drift) - fuzz". Frames of a
-	// port keep their order, so the very timestamp once more is a replay, although
-	// that would let it pass for the time of two fuzzes.
-	passed := ticks(now.Sub(s.received))
-	if stamp == s.stamp || int64(stamp)+2*ticks(fuzz) <= int64(s.stamp)+passed-passed/driftPart {
+	switch {
+	case int64(stamp) <= s.least(now):
+		// A clock that was ahead and is right again is as good as that of who is new:
+		// nothing that was said before is near any more.
+		if near && s.past(now) {
+			return FaultNone
+		}
 		return FaultReplay
+	case stamp <= s.floor || slices.Contains(s.taken, taken{stamp, signature}):
+		return FaultReplay
+	case off >= ticks(PeerLife):
+		return FaultTimestamp
 	}
 	return FaultNone
 }
 
-// Accept remembers a message whose signature verified, from a port. "If TSnew >
-// TSlast" it is the last one from now on. Where the port has as many as it may, its
-// own oldest is forgotten.
-func (c *Peers) Accept(now time.Time, p Peer, stamp uint64, port string) Fault {
+// Accept remembers a message whose timestamp passed Check and whose signature verified,
+// from a port. "If TSnew > TSlast" it is the last one from now on. Where the port has
+// as many as it may, its own oldest is forgotten.
+func (c *Peers) Accept(now time.Time, p Peer, stamp, signature uint64, port string) Fault {
 	next := &peerState{port: port, stamp: stamp, received: now}
 	if v, known := c.known.Load(p); known {
 		s := v.(*peerState)
-		if s.stamp > stamp {
+		if s.stamp > stamp && !s.past(now) {
 			next.stamp, next.received = s.stamp, s.received
 		}
+		next.taken, next.floor = s.taken, s.floor
 		c.leave(p, s) // and stays known, for who reads meanwhile
 	}
+	next.take(now, taken{stamp, signature})
 	mine := c.ports[port]
 	if len(mine) >= MaxPortPeers || c.count >= maxPeers {
 		var oldest Peer
@@ -139,6 +172,29 @@ func (c *Peers) Accept(now time.Time, p Peer, stamp uint64, port string) Fault {
 	return FaultNone
 }
 
+// take adds a message to those taken, and drops those that are refused for their time.
+// A peer whose clock is slow lowers what is the least, so they raise the floor.
+func (s *peerState) take(now time.Time, m taken) {
+	least := s.least(now)
+	s.taken = append(slices.DeleteFunc(s.taken, func(old taken) bool {
+		late := int64(old.stamp) <= least
+		if late {
+			s.floor = max(s.floor, old.stamp)
+		}
+		return late
+	}), m)
+	if len(s.taken) > maxTaken {
+		oldest := 0
+		for i, old := range s.taken {
+			if old.stamp < s.taken[oldest].stamp {
+				oldest = i
+			}
+		}
+		s.floor = max(s.floor, s.taken[oldest].stamp)
+		s.taken = slices.Delete(s.taken, oldest, oldest+1)
+	}
+}
+
 func (c *Peers) forget(p Peer, s *peerState) {
 	c.leave(p, s)
 	c.known.Delete(p)
@@ -153,11 +209,11 @@ func (c *Peers) leave(p Peer, s *peerState) {
 	c.count--
 }
 
-// Expire forgets who has not signed for PeerLife.
+// Expire forgets who has not signed for PeerLife, once all that it said is past.
 func (c *Peers) Expire(now time.Time) {
 	for _, mine := range c.ports {
 		for p, s := range mine {
-			if now.Sub(s.received) > PeerLife {
+			if now.Sub(s.received) > PeerLife && s.past(now) {
 				c.forget(p, s)
 			}
 		}
