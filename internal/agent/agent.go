@@ -69,6 +69,7 @@ type Agent struct {
 	tap     *capture.Tap
 	leases  *leases
 	secured *secured
+	signers signers
 	drops   *drops
 	tracked *connections
 	rules   *ruleLog
@@ -303,6 +304,7 @@ func (a *Agent) limit(port uint16, class uint8) pipeline.Limit {
 
 func (a *Agent) said(network string, linkLocal netip.Addr) {
 	a.memory.Said(network, linkLocal)
+	a.signers.forget(linkLocal, a.snapshot.Load())
 	a.changed()
 }
 

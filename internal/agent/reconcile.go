@@ -241,6 +241,7 @@ func (a *Agent) publish(snap *topology.Snapshot) {
 	if a.snapshot.Load() == snap {
 		return
 	}
+	a.signers.add(snap)
 	a.snapshot.Store(snap)
 	a.generation.Add(1)
 }

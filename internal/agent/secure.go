@@ -3,6 +3,7 @@ package agent
 import (
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -90,14 +91,36 @@ func (c *secured) tick(*pipeline.Replies) time.Duration {
 	return time.Minute
 }
 
-// composeAdverts writes unsolicited advertisements, signed where they are those of a
-// router that signs. The last ones of who it was before are as they were then.
-func (a *Agent) composeAdverts(network uint16, mac wire.MAC, linkLocal netip.Addr, adverts []topology.Advert, now time.Time, r *pipeline.Replies) {
-	if snap := a.snapshot.Load(); snap != nil {
-		if n := snap.Network(network); n != nil && n.Signs() && n.Send.Identity.Address == linkLocal {
-			ra.MulticastSigned(network, mac, n.Send.Identity, adverts, now, r)
-			return
+// signers are the identities that sign for networks, by their addresses, and those that
+// did until their end was told. They are for anybody.
+type signers struct{ known sync.Map } // netip.Addr to *send.Identity
+
+// forget drops one whose end is told, unless snap has it again.
+func (s *signers) forget(a netip.Addr, snap *topology.Snapshot) {
+	s.known.Delete(a)
+	if snap != nil {
+		s.add(snap)
+	}
+}
+
+// add takes those of a snapshot.
+func (s *signers) add(snap *topology.Snapshot) {
+	for _, n := range snap.Networks {
+		if n.Signs() {
+			s.known.Store(n.Send.Identity.Address, n.Send.Identity)
 		}
+	}
+}
+
+// composeAdverts writes unsolicited advertisements, signed where they are those of a
+// router that signs, or that did: what is not secured changes nothing for a host that
+// signs (RFC 3971 section 8), so that it would keep a router that is no more. Who
+// signed in another life of Damselfly, with a key or modifier that is gone, is taken
+// back unsigned.
+func (a *Agent) composeAdverts(network uint16, mac wire.MAC, linkLocal netip.Addr, adverts []topology.Advert, now time.Time, r *pipeline.Replies) {
+	if id, signs := a.signers.known.Load(linkLocal); signs {
+		ra.MulticastSigned(network, mac, id.(*send.Identity), adverts, now, r)
+		return
 	}
 	ra.Multicast(network, mac, linkLocal, adverts, now, r)
 }
