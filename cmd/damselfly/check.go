@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"damselfly/internal/config"
 )
@@ -14,6 +15,9 @@ type checkCmd struct{ configured }
 // Run implements the command.
 func (c *checkCmd) Run(e *env) error {
 	cfg, err := config.Load(c.Config)
+	if err == nil {
+		err = dated(c.Config, cfg, time.Now())
+	}
 	var mistakes config.Mistakes
 	switch {
 	case errors.As(err, &mistakes):
@@ -33,6 +37,24 @@ func (c *checkCmd) Run(e *env) error {
 	}
 	if err != nil {
 		return errFound
+	}
+	return nil
+}
+
+// dated is what is wrong with the dates of certificates. A daemon serves with them all
+// the same, as those who sign nothing do not mind.
+func dated(file string, cfg *config.Config, now time.Time) error {
+	var mistakes config.Mistakes
+	for _, n := range cfg.Topology.Networks {
+		if n.Send == nil || n.Send.Chain == nil {
+			continue
+		}
+		if what, valid := n.Send.Chain.Dated(now); !valid {
+			mistakes = append(mistakes, config.Mistake{File: file, Path: "send.certificate", Message: "network " + n.Name + ": " + what})
+		}
+	}
+	if len(mistakes) > 0 {
+		return mistakes
 	}
 	return nil
 }

@@ -2,16 +2,23 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"damselfly/fixtures"
 	"damselfly/internal/agent"
 	"damselfly/internal/config"
 )
@@ -119,6 +126,42 @@ func TestCheckJSON(t *testing.T) {
 	}
 	if got.Valid || len(got.Mistakes) != 1 || got.Mistakes[0].File != bad || got.Mistakes[0].Line != 2 || got.Mistakes[0].Path != "routrs" {
 		t.Errorf("%s", &out)
+	}
+}
+
+// TestCheckDates: a certificate that hosts do not take any more is a mistake.
+func TestCheckDates(t *testing.T) {
+	t.Parallel()
+	block, _ := pem.Decode(fixtures.RouterKey)
+	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := func(until time.Time) string {
+		c := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: until.AddDate(-1, 0, 0), NotAfter: until}
+		der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return write(t, "router.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
+	}
+	for _, tt := range []struct {
+		until time.Time
+		code  int
+		want  string
+	}{
+		{time.Now().Add(time.Hour), 0, "valid: bridge br"},
+		{time.Date(2020, 1, 2, 3, 4, 0, 0, time.UTC), 1, "send.certificate: network blue: its certificates were valid until 2020-01-02 03:04 UTC: hosts"},
+	} {
+		file := write(t, "damselfly.yaml", fmt.Sprintf(`
+bridge: br
+networks: [{name: blue, subnets: [{prefix: "fd00:b1::/64"}], send: {mode: prefer, key: %s, certificate: %s}}]
+routers: [{name: r1, networks: [blue]}]
+`, write(t, "router.key", string(fixtures.RouterKey)), of(tt.until)))
+		var out, complaint bytes.Buffer
+		if code := run([]string{"check", "-c", file}, &out, &complaint); code != tt.code || !strings.Contains(out.String(), tt.want) {
+			t.Errorf("until %v: exit %d, %s%s", tt.until, code, &out, &complaint)
+		}
 	}
 }
 

@@ -38,11 +38,13 @@ type secured struct {
 	onward  *slowlane.Ring
 	decider *handlers.Decider
 	snap    *topology.Snapshot // what the peers were last held against; the owner's
+	// dated are networks whose certificates' dates were found wrong, and when that was told.
+	dated map[string]time.Time
 }
 
 // newSecured sets the lane up; wake is the slow lane's.
 func (a *Agent) newSecured(wake chan struct{}) *secured {
-	c := &secured{a: a, shared: secure.NewShared(), onward: slowlane.NewRing(slowPlaces, slowShare, wake)}
+	c := &secured{a: a, dated: map[string]time.Time{}, shared: secure.NewShared(), onward: slowlane.NewRing(slowPlaces, slowShare, wake)}
 	own := make(chan struct{}, 1)
 	c.owner = &slowlane.Owner{
 		Wake: own, Decide: c.decide, Tick: c.tick, Sink: a.sink, Log: a.log,
@@ -87,8 +89,30 @@ func (c *secured) revise(snap *topology.Snapshot) {
 // tick forgets who has not signed for long.
 func (c *secured) tick(*pipeline.Replies) time.Duration {
 	c.revise(c.a.snapshot.Load())
-	c.shared.Peers.Expire(time.Now())
+	now := time.Now()
+	c.shared.Peers.Expire(now)
+	c.warn(now)
 	return time.Minute
+}
+
+// warn tells, once a day, of certificates that hosts will not take, or not for long.
+func (c *secured) warn(now time.Time) {
+	if c.snap == nil {
+		return
+	}
+	for _, n := range c.snap.Networks {
+		if !n.Signs() || n.Send.Identity.Chain == nil {
+			continue
+		}
+		what, _ := n.Send.Identity.Chain.Dated(now)
+		switch told, again := c.dated[n.Name]; {
+		case what == "":
+			delete(c.dated, n.Name)
+		case !again || now.Sub(told) >= 24*time.Hour:
+			c.dated[n.Name] = now
+			c.a.log.Warn(what, "network", n.Name)
+		}
+	}
 }
 
 // signers are the identities that sign for networks, by their addresses, and those that
@@ -144,6 +168,13 @@ func (c collector) signatures(counter func(*prometheus.Desc, uint64, ...string),
 	for f := range shared.Faults {
 		if n := shared.Faults[f].Load(); n > 0 {
 			counter(signedDesc, n, send.Fault(f).String())
+		}
+	}
+	if snap := c.a.snapshot.Load(); snap != nil {
+		for _, n := range snap.Networks {
+			if n.Signs() && n.Send.Identity.Chain != nil {
+				gauge(certifiedDesc, float64(n.Send.Identity.Chain.Until().Unix()), n.Name)
+			}
 		}
 	}
 	n := 0

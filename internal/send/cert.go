@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"damselfly/internal/wire"
 )
@@ -33,6 +34,8 @@ type Chain struct {
 	// names and keys are the subjects, their key identifiers, and those of the
 	// issuer of the last: where a host's trust anchor may be.
 	names, keys [][]byte
+	// from and until are when all of them are valid.
+	from, until time.Time
 	// blocks are the addresses that the router's own is about, nil where it does not say.
 	blocks *blocks
 }
@@ -88,6 +91,12 @@ func (c *Chain) add(cert *x509.Certificate) error {
 	opt[0], opt[1], opt[2] = optionCertificate, uint8(n/wire.OptionUnit), certificateX509
 	copy(opt[certificateHeader:], cert.Raw)
 	c.options = append(c.options, opt)
+	if c.from.Before(cert.NotBefore) {
+		c.from = cert.NotBefore
+	}
+	if c.until.IsZero() || c.until.After(cert.NotAfter) {
+		c.until = cert.NotAfter
+	}
 	c.names = append(c.names, cert.RawSubject)
 	c.keys = append(c.keys, cert.SubjectKeyId)
 	return nil
@@ -115,6 +124,28 @@ func (c *Chain) authorize(cert *x509.Certificate) error {
 // Covers reports whether the router's certificate is for a prefix: one that says
 // nothing of addresses is for all (RFC 3779 section 2).
 func (c *Chain) Covers(p netip.Prefix) bool { return c.blocks == nil || c.blocks.cover(p) }
+
+// Until is when the first of the certificates ends.
+func (c *Chain) Until() time.Time { return c.until }
+
+// endsSoon is how long before their end certificates are worth a word.
+const endsSoon = 7 * 24 * time.Hour
+
+// Dated says what hosts find wrong with the certificates at a time, whatever else they
+// are good for (RFC 5280 section 6.1.3), or are going to; valid is whether they take
+// them still. "" is nothing.
+func (c *Chain) Dated(now time.Time) (what string, valid bool) {
+	const form = "2006-01-02 15:04 MST"
+	switch {
+	case now.Before(c.from):
+		return "its certificates are not valid before " + c.from.UTC().Format(form) + ": hosts that ask for them do not take it for a router", false
+	case now.After(c.until):
+		return "its certificates were valid until " + c.until.UTC().Format(form) + ": hosts that ask for them do not take it for a router; renew them", false
+	case now.Add(endsSoon).After(c.until):
+		return "its certificates are valid until " + c.until.UTC().Format(form) + ": renew them before", true
+	}
+	return "", true
+}
 
 // Equal reports whether two chains are the same.
 func (c *Chain) Equal(other *Chain) bool {

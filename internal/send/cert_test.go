@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"damselfly/fixtures"
 	"damselfly/internal/send"
@@ -45,6 +46,37 @@ func anchorOption(form byte, name []byte) []byte {
 	b[0], b[1], b[2], b[3] = 15, byte(n/8), form, byte(n-4-len(name))
 	copy(b[4:], name)
 	return b
+}
+
+// TestChainDated: what is past, or near its end, is told of beforehand.
+func TestChainDated(t *testing.T) {
+	t.Parallel()
+	c := routerChain(t)
+	var from, until time.Time
+	for _, cert := range certificates(t, fixtures.RouterChain) {
+		if cert.NotBefore.After(from) {
+			from = cert.NotBefore
+		}
+		if until.IsZero() || cert.NotAfter.Before(until) {
+			until = cert.NotAfter
+		}
+	}
+	for _, tt := range []struct {
+		at    time.Time
+		want  string
+		valid bool
+	}{
+		{from.Add(-time.Second), "its certificates are not valid before " + from.UTC().Format("2006-01-02 15:04 MST"), false},
+		{from, "", true}, {until.Add(-8 * 24 * time.Hour), "", true},
+		{until.Add(-6 * 24 * time.Hour), "its certificates are valid until " + until.UTC().Format("2006-01-02 15:04 MST"), true},
+		{until, "its certificates are valid until ", true},
+		{until.Add(time.Second), "its certificates were valid until ", false},
+	} {
+		what, valid := c.Dated(tt.at)
+		if valid != tt.valid || !strings.HasPrefix(what, tt.want) || (what == "") != (tt.want == "") {
+			t.Errorf("at %v: %q, %v", tt.at, what, valid)
+		}
+	}
 }
 
 func TestChain(t *testing.T) {
