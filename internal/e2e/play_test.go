@@ -27,9 +27,13 @@ type play struct {
 	guests   map[string]*lab.Guest
 	captures map[string]*lab.Capture // by port
 	advert   []byte                  // the unsolicited Router Advertisement
-	uplink   string                  // the port whose Echo Requests nobody answers, if there is one
-	count    ndCount                 // after the last frame
-	marks    uint16                  // sent so far
+	own      func([]byte) bool       // whether a frame is one that the router says at any time, nil for that alone
+	// question is what Damselfly re-sends to all, nil for a plain Neighbor Solicitation
+	// of an address that nobody has.
+	question func(t *testing.T, from *fixtures.Party, unknown netip.Addr) []byte
+	uplink   string  // the port whose Echo Requests nobody answers, if there is one
+	count    ndCount // after the last frame
+	marks    uint16  // sent so far
 }
 
 // newPlay is one without guests.
@@ -143,7 +147,7 @@ func (p *play) sendUntil(t *testing.T, from *fixtures.Party, done func(start map
 		for _, f := range c.Frames()[start[port]:] {
 			switch {
 			case f.Sent || isMark(f.Data) || p.ofLive(port, f.Data, frames) || p.isOwnProbe(f.Data):
-			case bytes.Equal(f.Data, p.advert):
+			case bytes.Equal(f.Data, p.advert) || p.own != nil && p.own(f.Data):
 				seen.Multicast[port] = append(seen.Multicast[port], f.Data)
 			default:
 				seen.Received[port] = append(seen.Received[port], f.Data)
@@ -162,9 +166,7 @@ func (p *play) mark(t *testing.T, from *fixtures.Party) (is func(frame []byte) b
 	copy(target[8:], "mark")
 	target[14], target[15] = byte(p.marks>>8), byte(p.marks)
 	unknown := netip.AddrFrom16(target)
-	group := wire.SolicitedNode(unknown)
-	question := fixtures.ND(from.MAC, wire.MulticastMAC(group), from.LinkLocal, group,
-		&ndp.NeighborSolicitation{TargetAddress: unknown}).Bytes()
+	question := p.ask(t, from, unknown)
 	id := append([]byte("mk"), target[14:]...)
 	ping := fixtures.Message{From: from.MAC, To: wire.AllRoutersMAC, Source: from.LinkLocal, Destination: wire.AllRouters,
 		HopLimit: 255, Type: wire.TypeEchoRequest, Body: append(id, "data"...)}.Bytes()
@@ -199,6 +201,16 @@ func (p *play) mark(t *testing.T, from *fixtures.Party) (is func(frame []byte) b
 	return func(f []byte) bool { return isQuestion(f) || isAnswer(f) }
 }
 
+// ask is a question for an address that nobody has.
+func (p *play) ask(t *testing.T, from *fixtures.Party, unknown netip.Addr) []byte {
+	if p.question != nil {
+		return p.question(t, from, unknown)
+	}
+	group := wire.SolicitedNode(unknown)
+	return fixtures.ND(from.MAC, wire.MulticastMAC(group), from.LinkLocal, group,
+		&ndp.NeighborSolicitation{TargetAddress: unknown}).Bytes()
+}
+
 // ofLive reports whether a frame belongs to the one guest with a stack: it sent
 // it, or it received something else than what was injected.
 func (p *play) ofLive(port string, frame []byte, injected [][]byte) bool {
@@ -209,5 +221,5 @@ func (p *play) ofLive(port string, frame []byte, injected [][]byte) bool {
 // isOwnProbe reports whether a frame is Damselfly's question to all whether
 // somebody holds an address (RFC 6620 section 3.2.2).
 func (p *play) isOwnProbe(f []byte) bool {
-	return len(f) == 78 && bytes.Equal(f[6:12], p.router.MAC[:]) && bytes.Equal(f[22:38], make([]byte, 16)) && f[54] == wire.TypeNeighborSolicit
+	return len(f) >= 78 && bytes.Equal(f[6:12], p.router.MAC[:]) && bytes.Equal(f[22:38], make([]byte, 16)) && f[54] == wire.TypeNeighborSolicit
 }

@@ -26,7 +26,7 @@ func BenchmarkSign(b *testing.B) {
 
 // BenchmarkVerify is one signed message, all of its checks but that of time.
 func BenchmarkVerify(b *testing.B) {
-	s := startSigners(b)
+	s := fixtures.SignersFor(b)
 	for name, k := range map[string]fixtures.SignerKind{"1024": {}, "2048": {PEM: string(fixtures.RouterKey)}, "4096": {PEM: longKey}} {
 		p, err := s.New(k)
 		if err != nil {
@@ -36,7 +36,7 @@ func BenchmarkVerify(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		frame, err := p.Sign(fixtures.SignedMessage{Type: 133, From: wire.MAC{2, 1}, Source: a, Destination: wire.AllRouters, Fixed: make([]byte, 4), Nonce: make([]byte, 6)})
+		frame, err := p.Sign(fixtures.SignedMessage{Type: 133, From: wire.MAC{2, 1}, Source: a, Destination: wire.AllRouters, Nonce: make([]byte, 6)})
 		if err != nil {
 			b.Fatal(err)
 		}

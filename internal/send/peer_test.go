@@ -6,53 +6,15 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"net/netip"
-	"os"
-	"os/exec"
-	"sync"
 	"testing"
 	"time"
 
-	"damselfly/fixtures"
 	"damselfly/internal/send"
 	"damselfly/internal/wire"
 )
 
 // now is the time of every test.
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-
-var signers struct {
-	once sync.Once
-	s    *fixtures.Signers
-	err  error
-}
-
-// startSigners starts the other program, once for all tests.
-func startSigners(t testing.TB) *fixtures.Signers {
-	t.Helper()
-	signers.once.Do(func() {
-		if exec.Command("/usr/bin/python3", "-c", "import cryptography").Run() != nil {
-			return
-		}
-		signers.s, signers.err = fixtures.StartSigners()
-	})
-	switch {
-	case signers.err != nil:
-		t.Fatal(signers.err)
-	case signers.s == nil && os.Getenv("CI") == "true":
-		t.Fatal("the python package cryptography is not installed")
-	case signers.s == nil:
-		t.Skip("the python package cryptography is not installed: apt-get install python3-cryptography")
-	}
-	return signers.s
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if signers.s != nil {
-		_ = signers.s.Close()
-	}
-	os.Exit(code)
-}
 
 // newKey is a key of so many bits in a PEM file.
 func newKey(t testing.TB, bits int) (*send.Key, []byte) {

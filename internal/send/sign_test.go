@@ -15,7 +15,7 @@ import (
 // signature covers is another.
 func TestSign(t *testing.T) {
 	t.Parallel()
-	s := startSigners(t)
+	s := fixtures.SignersFor(t)
 	for _, tt := range []struct {
 		bits, sec, count int
 		nonce            string

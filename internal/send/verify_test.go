@@ -46,7 +46,7 @@ func judge(frame []byte, minBits int) send.Fault {
 // is refused by its own name.
 func TestVerify(t *testing.T) {
 	t.Parallel()
-	s := startSigners(t)
+	s := fixtures.SignersFor(t)
 	peer := func(k fixtures.SignerKind) *fixtures.Signer {
 		p, err := s.New(k)
 		if err != nil {
@@ -61,11 +61,10 @@ func TestVerify(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		to := target.As16()
 		m := fixtures.SignedMessage{
 			Type: 135, From: wire.MAC{2, 0, 0, 0, 0, 0x11}, To: wire.MulticastMAC(wire.SolicitedNode(target)),
-			Source: a, Destination: wire.SolicitedNode(target), Fixed: append(make([]byte, 4), to[:]...),
-			Options: []byte{1, 1, 2, 0, 0, 0, 0, 0x11}, Nonce: []byte{1, 2, 3, 4, 5, 6},
+			Source: a, Destination: wire.SolicitedNode(target), Target: target,
+			LinkLayer: wire.MAC{2, 0, 0, 0, 0, 0x11}, Nonce: []byte{1, 2, 3, 4, 5, 6},
 		}
 		if change != nil {
 			change(&m)
@@ -93,8 +92,7 @@ func TestVerify(t *testing.T) {
 		{"with two collisions", solicit(plain, func(m *fixtures.SignedMessage) { m.Collisions = 2; m.Source = addressOf(t, plain, 2) }), send.FaultNone},
 		{"options behind the signature are not looked at", solicit(plain, func(m *fixtures.SignedMessage) { m.After = []byte{2, 1, 6, 6, 6, 6, 6, 6} }), send.FaultNone},
 		{"a probe", solicit(plain, func(m *fixtures.SignedMessage) {
-			a := m.Source.As16()
-			m.Source, m.Prefix, m.Fixed, m.Options = netip.IPv6Unspecified(), m.Source, append(make([]byte, 4), a[:]...), nil
+			m.Source, m.Prefix, m.Target, m.LinkLayer = netip.IPv6Unspecified(), m.Source, m.Source, wire.MAC{}
 		}), send.FaultNone},
 		{"without CGA", solicit(plain, without("cga")), send.FaultNoCGA},
 		{"without a timestamp", solicit(plain, without("timestamp")), send.FaultNoTimestamp},
@@ -209,12 +207,12 @@ func zeroSignature(frame []byte) []byte {
 // TestSlowest: the most that one frame can make the verification compute is bounded.
 func TestSlowest(t *testing.T) {
 	t.Parallel()
-	s := startSigners(t)
+	s := fixtures.SignersFor(t)
 	p, err := s.New(fixtures.SignerKind{PEM: longKey})
 	if err != nil {
 		t.Fatal(err)
 	}
-	frame, err := p.Sign(fixtures.SignedMessage{Type: 133, From: wire.MAC{2, 1}, Source: addressOf(t, p, 0), Destination: wire.AllRouters, Fixed: make([]byte, 4), Nonce: make([]byte, 6)})
+	frame, err := p.Sign(fixtures.SignedMessage{Type: 133, From: wire.MAC{2, 1}, Source: addressOf(t, p, 0), Destination: wire.AllRouters, Nonce: make([]byte, 6)})
 	if err != nil {
 		t.Fatal(err)
 	}

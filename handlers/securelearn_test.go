@@ -1,0 +1,93 @@
+package handlers_test
+
+import (
+	"log/slog"
+	"net/netip"
+	"testing"
+	"time"
+
+	"damselfly/fixtures"
+	"damselfly/handlers"
+	"damselfly/handlers/learn"
+	"damselfly/handlers/mld"
+	"damselfly/handlers/reason"
+	"damselfly/internal/binding"
+	"damselfly/internal/multicast"
+	"damselfly/internal/topology"
+	"damselfly/internal/wire"
+	"damselfly/pipeline"
+)
+
+// learning gives w the slow lane's table of addresses.
+func (w *secureWorld) learning(t *testing.T) *binding.Table {
+	t.Helper()
+	table, err := binding.Open(nowhere{}, time.Hour, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table.Present = func(_, port string) bool { p := w.Snapshot.PortNamed(port); return p != nil && p.OFPort != 0 }
+	w.services.Learn = &learn.Lane{Table: table, Uptime: time.Hour}
+	return table
+}
+
+// TestSecureLearns: where signatures are required an address is learned by a signature
+// of this moment, whatever else is said from it.
+func TestSecureLearns(t *testing.T) {
+	t.Parallel()
+	nobody := netip.MustParseAddr("fe80::1234:5678:9abc:def0")
+	from := func(m *fixtures.SignedMessage) { m.Source = nobody }
+	unsigned := func(m *fixtures.SignedMessage) { m.Without = fixtures.Unsigned }
+	stale := func(m *fixtures.SignedMessage) { m.At -= 3600 }
+	report := func(w *secureWorld) []byte {
+		h := wire.Headers{SourceMAC: w.Asker.MAC, DestinationMAC: wire.MAC{0x33, 0x33, 0, 0, 0, 0x16}, Source: nobody, Destination: netip.MustParseAddr("ff02::16")}
+		body := wire.AppendReport(nil, []wire.Record{{Type: wire.ModeIsExclude, Group: netip.MustParseAddr("ff15::1")}})
+		frame := make([]byte, wire.HeadersLen+8+len(body))
+		wire.PutListener(frame, &h, body)
+		return frame
+	}
+	for _, tt := range []struct {
+		name   string
+		frame  func(w *secureWorld) []byte
+		why    pipeline.Reason
+		learns bool
+	}{
+		{"a signed question", func(w *secureWorld) []byte { return w.solicit(t, w.Router.LinkLocal) }, reason.Answered, true},
+		{"a signed question of an hour ago", func(w *secureWorld) []byte { return w.solicit(t, w.Router.LinkLocal, stale) }, reason.Answered, false},
+		{"a plain question", func(w *secureWorld) []byte { return w.solicit(t, w.Router.LinkLocal, unsigned, from) }, reason.SendUnsigned, false},
+		{"a report of groups", report, reason.ListenerHeard, false},
+	} {
+		w := newSecureWorld(t, topology.SendRequire, func(in *topology.Input) {
+			in.Learned = nil
+			in.Spec.Networks[0].Multicast = &topology.MulticastSpec{Snooping: true, Querier: true}
+		})
+		table := w.learning(t)
+		groups := multicast.New(nil)
+		groups.Serve(time.Hour, w.Snapshot)
+		w.services.Listen = &mld.Lane{Table: groups, Uptime: time.Hour, Snapshot: w.Snapshot}
+		why, _ := w.judge(&w.Asker, tt.frame(w))
+		if why != tt.why && (why != reason.Learning || !tt.learns) {
+			t.Errorf("%s: %s, want %s", tt.name, handlers.ReasonName(why), handlers.ReasonName(tt.why))
+		}
+		table.Tick(time.Hour + time.Second)
+		if _, err := table.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if bound := table.View().Bound(); (len(bound) > 0) != tt.learns {
+			t.Errorf("%s: bound %v, want %v", tt.name, bound, tt.learns)
+		}
+	}
+}
+
+// TestSecurePathRoom: however many anchors are asked for, the answer fits every link.
+func TestSecurePathRoom(t *testing.T) {
+	t.Parallel()
+	w := newSecureWorld(t, topology.SendPrefer, nil)
+	anchor := append([]byte{15, 75, 1, 0}, make([]byte, 75*8-4)...)
+	why, replies := w.judge(&w.Asker, made(t)(w.peers.Path(func(m *fixtures.SignedMessage) { m.Options = append(anchor, anchor...) })))
+	if why != reason.Answered || len(replies) != 1 {
+		t.Fatalf("%s, %d replies", handlers.ReasonName(why), len(replies))
+	}
+	if n := len(replies[0].Data) - wire.EthernetLen; n > 1280 || n < 1280-75*8 {
+		t.Errorf("%d octets for two anchors of 600", n)
+	}
+}
