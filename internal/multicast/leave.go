@@ -25,32 +25,33 @@ func (n *network) lastListenerTime() time.Duration {
 	return n.conf.LastListenerInterval * time.Duration(n.robustness)
 }
 
-// ask asks who else wants what somebody left: sources, or with none named the
-// group (RFC 9777 section 7.6.3). What nobody objects to ends after the Last
-// Listener Query Time. Only the querier asks; without it times run as they were.
-func (t *Table) ask(now time.Duration, m *member, sources []netip.Addr) {
+// ask asks who else wants what somebody left: sources and, with group, all of the group
+// (RFC 9777 section 7.6.3). What nobody objects to ends after the Last Listener Query
+// Time. Only the querier asks; without it times run as they were.
+func (t *Table) ask(now time.Duration, m *member, group bool, sources []netip.Addr) {
 	n := m.network
-	if !n.querying || sources != nil && len(sources) == 0 {
+	if !n.querying || !group && len(sources) == 0 {
 		return
 	}
-	if sources == nil {
+	if group {
 		m.all = n.robustness
-	} else if m.left == nil {
+	}
+	if m.left == nil {
 		m.left = map[netip.Addr]int{}
 	}
 	for _, s := range sources {
 		m.left[s] = n.robustness
 	}
-	m.lower(now+n.lastListenerTime(), sources)
+	m.lower(now+n.lastListenerTime(), group, sources)
 	if m.again == 0 {
 		t.askNow(now, m)
 	}
 }
 
-// lower brings times down to until (RFC 9777 section 7.6.1): of sources, or with none
-// named of the group.
-func (m *member) lower(until time.Duration, sources []netip.Addr) {
-	if sources == nil && m.exclude {
+// lower brings times down to until (RFC 9777 section 7.6.1): of sources and, with group,
+// of the group.
+func (m *member) lower(until time.Duration, group bool, sources []netip.Addr) {
+	if group && m.exclude {
 		m.filter = min(m.filter, until)
 	}
 	for _, s := range sources {

@@ -3,10 +3,12 @@ package multicast
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"damselfly/internal/topology"
+	"damselfly/internal/wire"
 )
 
 // TestSeveralListeners: where several may listen, who leaves is not the last for sure:
@@ -60,6 +62,60 @@ func TestSourcesAreAskedFor(t *testing.T) {
 	w.say("n", isIn, g1, c)
 	w.want(t, "ff15::1 n:-b")
 }
+
+// TestTables holds what is asked for to the tables of RFC 9777 sections 7.4.1 and 7.4.2: of
+// sources to be asked for there may be none, and then nobody is asked, and who listens
+// is known for as long as ever.
+func TestTables(t *testing.T) {
+	t.Parallel()
+	const source = "1ms queries n ff15::1 "
+	for _, c := range []struct {
+		name   string
+		before func(*world)
+		typ    wire.RecordType
+		list   []string
+		want   string
+		sent   []string
+	}{
+		{name: "INCLUDE (A) IS_IN (B)", before: including, typ: isIn, list: []string{b}, want: "n:a,b"},
+		{name: "INCLUDE (A) IS_EX ()", before: including, typ: isEx, want: "n:all"},
+		{name: "INCLUDE () TO_EX ()", typ: toEx, want: "n:all"},
+		{name: "INCLUDE (A) TO_EX ()", before: including, typ: toEx, want: "n:all"},
+		{name: "INCLUDE (A) TO_EX (B)", before: including, typ: toEx, list: []string{b}, want: "n:-b"},
+		{name: "INCLUDE (A) TO_EX (A)", before: including, typ: toEx, list: []string{a}, want: "n:all", sent: []string{source + a}},
+		{name: "INCLUDE (A) TO_IN (A)", before: including, typ: toIn, list: []string{a}, want: "n:a"},
+		{name: "INCLUDE (A) TO_IN (B)", before: including, typ: toIn, list: []string{b}, want: "n:a,b", sent: []string{source + a}},
+		{name: "INCLUDE (A) BLOCK (B)", before: including, typ: block, list: []string{b}, want: "n:a"},
+		{name: "INCLUDE (A) BLOCK (A)", before: including, typ: block, list: []string{a}, want: "n:a", sent: []string{source + a}},
+		{name: "EXCLUDE (X,Y) TO_EX (Y)", before: excluding, typ: toEx, list: []string{a}, want: "n:-a"},
+		{name: "EXCLUDE (X,Y) BLOCK (Y)", before: excluding, typ: block, list: []string{a}, want: "n:-a"},
+		{name: "EXCLUDE (X,Y) BLOCK (A)", before: excluding, typ: block, list: []string{c}, want: "n:-a", sent: []string{source + c}},
+		{name: "EXCLUDE (X,Y) TO_IN (X)", before: excluding, typ: toIn, list: []string{b}, want: "n:-a", sent: []string{"1ms queries n ff15::1"}},
+		{name: "EXCLUDE (X,Y) TO_IN ()", before: excluding, typ: toIn, want: "n:-a", sent: []string{source + b, "1ms queries n ff15::1"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(nil)
+			w.pass(time.Millisecond)
+			if c.before != nil {
+				c.before(w)
+			}
+			w.sent = nil
+			w.say("n", c.typ, g1, c.list...)
+			w.want(t, "ff15::1 "+c.want)
+			slices.Sort(w.sent)
+			slices.Sort(c.sent)
+			w.wantSent(t, c.sent...)
+			w.pass(mali - 2*time.Millisecond)
+			if c.sent == nil {
+				w.want(t, "ff15::1 "+c.want)
+			}
+		})
+	}
+}
+
+// including and excluding are the states INCLUDE (a) and EXCLUDE (b, a).
+func including(w *world) { w.say("n", allow, g1, a) }
+func excluding(w *world) { w.say("n", isEx, g1, a); w.say("n", allow, g1, b) }
 
 // TestQueriers: the lower address asks, and the other takes over when it is silent
 // (RFC 9777 section 7.6.2).

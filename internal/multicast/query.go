@@ -149,11 +149,7 @@ func (t *Table) lowerAll(now time.Duration, n *network, q Query) {
 			continue
 		}
 		before := m.wants()
-		if len(q.Sources) == 0 {
-			m.lower(until, nil)
-		} else {
-			m.lower(until, q.Sources)
-		}
+		m.lower(until, len(q.Sources) == 0, q.Sources)
 		t.settle(now, m, before)
 	}
 }

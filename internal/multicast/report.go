@@ -154,10 +154,7 @@ func (t *Table) table(now time.Duration, m *member, c Change) {
 		t.toExclude(now, m, c)
 	case wire.ChangeToInclude:
 		m.keep(c.Sources, until)
-		t.ask(now, m, m.wantedBut(c.Sources)) // Q(MA,A-B), Q(MA,X-A)
-		if m.exclude {
-			t.ask(now, m, nil) // Q(MA)
-		}
+		t.ask(now, m, m.exclude, m.wantedBut(c.Sources)) // Q(MA,A-B); Q(MA,X-A), Q(MA)
 	case wire.BlockOldSources:
 		var asked []netip.Addr
 		for _, s := range c.Sources {
@@ -170,7 +167,7 @@ func (t *Table) table(now time.Duration, m *member, c Change) {
 			}
 			asked = append(asked, s) // Q(MA,A-Y), Q(MA,A*B)
 		}
-		t.ask(now, m, asked)
+		t.ask(now, m, false, asked)
 	}
 }
 
@@ -201,7 +198,7 @@ func (t *Table) toExclude(now time.Duration, m *member, c Change) {
 	m.port.sources += len(next) - len(m.sources)
 	m.sources, m.exclude, m.filter = next, true, now+life
 	if c.Type == wire.ChangeToExclude {
-		t.ask(now, m, asked) // Q(MA,A*B), Q(MA,A-Y)
+		t.ask(now, m, false, asked) // Q(MA,A*B), Q(MA,A-Y)
 	}
 }
 
