@@ -2,6 +2,7 @@ package multicast
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,15 +12,19 @@ import (
 )
 
 // newProxy is a world whose router also stands on red, with the guest v, and listens on
-// blue on behalf of that.
+// blue on behalf of that. The first Queries are over.
 func newProxy() *world {
-	return newWorld(func(s *topology.Spec) {
+	w := newWorld(func(s *topology.Spec) {
 		s.Networks = append(s.Networks, topology.NetworkSpec{Name: "red", Subnets: []topology.SubnetSpec{{Prefix: netip.MustParsePrefix("fd00:ed::/64")}},
 			Multicast: &topology.MulticastSpec{Snooping: true, Querier: true}})
 		s.Routers[0].Networks = append(s.Routers[0].Networks, topology.PresenceSpec{Network: "red"})
 		s.Routers[0].Multicast = &topology.RouterMulticastSpec{Upstream: "blue", Boundary: 5}
 		s.Ports = append(s.Ports, topology.PortSpec{Name: "v", Network: "red", MAC: wire.MAC{2, 0, 0, 0, 1, 1}}, topology.PortSpec{Name: "w", Network: "red", MAC: wire.MAC{2, 0, 0, 0, 1, 2}})
 	})
+	w.of["v"], w.of["w"] = 7, 8
+	w.serve()
+	w.pass(3 * time.Second)
+	return w
 }
 
 // downstream has a port of red report, and gives what the router tells because of it.
@@ -35,6 +40,22 @@ func (w *world) downstream(port string, typ wire.RecordType, group string, sourc
 // proxied is what the router tells now.
 func (w *world) proxied() string {
 	w.Tick(w.now)
+	defer w.Show()
+	return w.reported()
+}
+
+// proxiedIn lets time pass, and lists what the router tells meanwhile, each with its second.
+func (w *world) proxiedIn(d time.Duration) (list []string) {
+	w.passing(d, func() {
+		if text := w.reported(); text != "" {
+			list = append(list, (w.now-time.Hour).String()+" "+text)
+		}
+	})
+	return list
+}
+
+// reported is the reports among what is to be sent.
+func (w *world) reported() string {
 	var text []string
 	for _, e := range w.Events() {
 		if e.Kind != Report {
@@ -59,9 +80,6 @@ func (w *world) proxied() string {
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	w := newProxy()
-	w.of["v"], w.of["w"] = 7, 8
-	w.serve()
-	w.pass(3 * time.Second)
 	const wide = "ff1e::1"
 	for _, step := range []struct {
 		port    string
@@ -112,5 +130,19 @@ func TestProxy(t *testing.T) {
 	w.serve()
 	if n := w.networks["blue"]; n.proxy != nil {
 		t.Error("still listens for others")
+	}
+}
+
+// TestProxyForgets: upstream it is told at once that a listener has fallen silent, as that it
+// has left.
+func TestProxyForgets(t *testing.T) {
+	t.Parallel()
+	w := newProxy()
+	if got, want := w.downstream("v", toEx, "ff1e::1"), "to-ex ff1e::1"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	w.pass(10 * time.Second) // what is repeated
+	if got, want := w.proxiedIn(mali-10*time.Second), []string{"4m23s to-in ff1e::1"}; !slices.Equal(got, want) {
+		t.Errorf("a silent listener: %q, want %q", got, want)
 	}
 }

@@ -78,10 +78,15 @@ func (w *world) hear() {
 }
 
 // pass lets time pass.
-func (w *world) pass(d time.Duration) {
+func (w *world) pass(d time.Duration) { w.passing(d, w.hear) }
+
+// passing lets time pass as the Table's owner does: what was sent is taken, then what is
+// known is shown.
+func (w *world) passing(d time.Duration, take func()) {
 	for end := w.now + d; ; {
 		rest := w.Tick(w.now)
-		w.hear()
+		take()
+		w.Show()
 		if w.now+rest > end {
 			w.now = end
 			return
