@@ -2,12 +2,31 @@ package multicast
 
 import (
 	"damselfly/internal/topology"
+	"damselfly/internal/wire"
 )
 
 // sourcesPerGroup is how many sources the port's listeners may name, for each group
 // that they may listen to: one that names more gets the group from all, which is
 // more than it wants and never less.
 const sourcesPerGroup = 4
+
+// adds is at most how many sources more are named after a change; m is nil before the first.
+func (m *member) adds(c Change) (n int) {
+	switch {
+	case m == nil:
+		return len(c.Sources)
+	case c.Type == wire.ModeIsExclude || c.Type == wire.ChangeToExclude: // in place of all others
+		return len(c.Sources) - len(m.sources)
+	case c.Type == wire.BlockOldSources && !m.exclude:
+		return 0
+	}
+	for _, s := range c.Sources {
+		if _, there := m.sources[s]; !there {
+			n++
+		}
+	}
+	return n
+}
 
 // room reports whether a port may name more sources.
 func (p *port) room(more int) bool {

@@ -324,3 +324,37 @@ func TestBounds(t *testing.T) {
 		}
 	}
 }
+
+// TestSourcesCountOnce: what a listener names again takes no more room, so that a filter lasts that
+// fills more than half of its port's; nor does what it names no more.
+func TestSourcesCountOnce(t *testing.T) {
+	t.Parallel()
+	var sources []string
+	for i := range 256 {
+		sources = append(sources, netip.AddrFrom16([16]byte{0: 0x20, 15: byte(i)}).String())
+	}
+	for _, port := range []string{"g", "n"} {
+		w := newWorld(nil)
+		say := func(typ wire.RecordType, list []string, want, exclude int) {
+			t.Helper()
+			o := w.say(port, typ, g1, list...)
+			p := w.networks["blue"].ports[port]
+			m := p.members[addr(g1)]
+			if o != Taken || m == nil || m.exclude != (exclude > 0) || p.sources != want || len(m.sources) != want {
+				t.Fatalf("%s %v of %d: %v, %+v, want %d sources", port, typ, len(list), o, m, want)
+			}
+		}
+		say(toIn, sources[:150], 150, 0)
+		say(isIn, sources[:150], 150, 0)
+		say(allow, sources[100:], 256, 0)
+		say(isIn, sources, 256, 0)
+		left := 256
+		if port == "g" {
+			left = 56 // of the one listener that is believed at once
+		}
+		say(block, sources[:200], left, 0)
+		say(toEx, sources[:200], 200, 1)
+		say(isEx, sources[56:], 200, 1)
+		say(block, sources, 256, 1)
+	}
+}

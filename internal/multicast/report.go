@@ -38,7 +38,7 @@ func (t *Table) Report(now time.Duration, network, at string, c Change, old bool
 		return Taken
 	}
 	outcome := Taken
-	if !p.room(len(c.Sources)) {
+	if !p.room(m.adds(c)) {
 		switch c.Type {
 		case wire.BlockOldSources:
 			return ManySources
