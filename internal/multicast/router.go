@@ -81,10 +81,11 @@ func (t *Table) Advertised(now time.Duration, network, at string, source netip.A
 }
 
 // Terminated takes a Multicast Router Termination: who sent it is forgotten at once
-// (RFC 4286 section 5).
+// (RFC 4286 section 5), and who was adopted without an address, which may be the same.
 func (t *Table) Terminated(now time.Duration, network, at string, source netip.Addr) {
 	if n, p := t.find(network, at); p != nil {
 		delete(n.routers, speaker{p.name, source})
+		delete(n.routers, speaker{p.name, netip.Addr{}})
 		t.mark(n)
 		t.plan(now, n)
 	}

@@ -109,3 +109,28 @@ func TestRemembered(t *testing.T) {
 		}
 	}
 }
+
+// TestAdoptedRouterEnds: a port that a bridge held as a router's is one no more as soon as
+// a router there says that it ends (RFC 4286 section 5), were it heard since or not.
+func TestAdoptedRouterEnds(t *testing.T) {
+	t.Parallel()
+	for _, heard := range []bool{false, true} {
+		w := newWorld(nil)
+		w.Adopt(w.now, "blue", &Shown{Routers: []string{"r", "uplink of blue"}})
+		routers := func(want ...string) {
+			t.Helper()
+			w.Show()
+			if got := w.View().Networks()["blue"].Routers; !slices.Equal(got, want) {
+				t.Errorf("heard %t: %q, want %q", heard, got, want)
+			}
+		}
+		if heard {
+			w.Advertised(w.now, "blue", "uplink of blue", addr("fe80::1"), 20*time.Second)
+		}
+		routers("r", "uplink of blue")
+		w.Terminated(w.now, "blue", "uplink of blue", addr("fe80::1"))
+		routers("r")
+		w.pass(mali)
+		routers()
+	}
+}
