@@ -11,6 +11,7 @@
 //	leave.go      what is left of a listener that leaves
 //	query.go      the querier: when it asks, and when another does
 //	proxy.go      what a router listens to on behalf of its other networks (RFC 4605)
+//	record.go     the records in which that is told
 //	router.go     multicast routers, found and made known
 //	timer.go      what happens when nobody says anything
 //	bound.go      how much a port may take

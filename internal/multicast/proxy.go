@@ -141,7 +141,7 @@ func (t *Table) retell(now time.Duration, n *network) {
 		all[g] = true
 	}
 	for _, g := range slices.SortedFunc(maps.Keys(all), netip.Addr.Compare) {
-		records = append(records, changes(g, p.told[g], next[g])...)
+		records = changes(records, g, p.told[g], next[g])
 	}
 	p.told = next
 	if len(records) == 0 {
@@ -151,30 +151,6 @@ func (t *Table) retell(now time.Duration, n *network) {
 	if n.robustness > 1 {
 		p.again = append(p.again, repeat{now + t.random(unsolicitedInterval), n.robustness - 1, records})
 	}
-}
-
-// changes are the records of one group's change.
-func changes(g netip.Addr, before, after wants) (list []wire.Record) {
-	switch {
-	case before.exclude && !after.exclude:
-		return []wire.Record{{Type: wire.ChangeToInclude, Group: g, Sources: after.sources}}
-	case !before.exclude && after.exclude:
-		return []wire.Record{{Type: wire.ChangeToExclude, Group: g, Sources: after.sources}}
-	}
-	but := func(a, b []netip.Addr) []netip.Addr {
-		return slices.DeleteFunc(slices.Clone(a), func(s netip.Addr) bool { return slices.Contains(b, s) })
-	}
-	more, less := but(after.sources, before.sources), but(before.sources, after.sources)
-	if after.exclude {
-		more, less = less, more
-	}
-	if len(more) > 0 {
-		list = append(list, wire.Record{Type: wire.AllowNewSources, Group: g, Sources: more})
-	}
-	if len(less) > 0 {
-		list = append(list, wire.Record{Type: wire.BlockOldSources, Group: g, Sources: less})
-	}
-	return list
 }
 
 // asked plans the answer to a Query (RFC 9777 section 6.2).
@@ -205,12 +181,8 @@ func (t *Table) turnProxy(now time.Duration, n *network) {
 	if p.answer != 0 && p.answer <= now {
 		var records []wire.Record
 		for _, g := range slices.SortedFunc(maps.Keys(p.told), netip.Addr.Compare) {
-			if w := p.told[g]; p.about == nil || p.about[g] {
-				r := wire.Record{Type: wire.ModeIsInclude, Group: g, Sources: w.sources}
-				if w.exclude {
-					r.Type = wire.ModeIsExclude
-				}
-				records = append(records, r)
+			if p.about == nil || p.about[g] {
+				records = current(records, g, p.told[g])
 			}
 		}
 		if len(records) > 0 {

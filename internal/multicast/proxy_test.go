@@ -146,3 +146,72 @@ func TestProxyForgets(t *testing.T) {
 		t.Errorf("a silent listener: %q, want %q", got, want)
 	}
 }
+
+// TestProxyLongLists: lists of sources that no packet of 1,280 octets can hold are told in several
+// records, those not wanted of a group in one, "containing as many source addresses as can fit" (RFC
+// 9777 section 5.2.15).
+func TestProxyLongLists(t *testing.T) {
+	t.Parallel()
+	const fit = (1280 - 40 - 8 - 8 - 20) / 16 // headers, Router Alert, report and record
+	const group = "ff1e::1"
+	var many [300]string
+	for i := range many {
+		many[i] = netip.AddrFrom16([16]byte{0: 0x20, 14: byte(i >> 8), 15: byte(i)}).String()
+	}
+	w := newProxy()
+	w.spec.MaxGroups = new(int)
+	*w.spec.MaxGroups = topology.UnlimitedGroups
+	w.serve()
+	// told holds what is told next of sources to number.
+	told := func(what string, typ wire.RecordType, number int) {
+		t.Helper()
+		seen := map[netip.Addr]bool{}
+		w.Tick(w.now)
+		for _, e := range w.Events() {
+			for _, r := range e.Records {
+				if r.Type != typ || r.Group != addr(group) || len(r.Sources) > fit {
+					t.Errorf("%s: a record of type %d with %d sources", what, r.Type, len(r.Sources))
+				}
+				for _, s := range r.Sources {
+					if seen[s] {
+						t.Errorf("%s: %s is told twice", what, s)
+					}
+					seen[s] = true
+				}
+			}
+		}
+		w.Show()
+		if typ == toEx || typ == isEx {
+			if len(seen) < fit*3/4 || len(seen) > number {
+				t.Errorf("%s: %d sources, want up to %d", what, len(seen), fit)
+			}
+		} else if len(seen) != number {
+			t.Errorf("%s: %d sources, want %d", what, len(seen), number)
+		}
+	}
+	say := func(typ wire.RecordType, sources []string) {
+		c := Change{Type: typ, Group: addr(group)}
+		for _, s := range sources {
+			c.Sources = append(c.Sources, addr(s))
+		}
+		w.Report(w.now, "red", "v", c, false)
+	}
+	asked := func() {
+		w.pass(time.Minute)
+		w.Asked(w.now, "blue", "uplink of blue", Query{Source: addr("fe80::1"), Group: netip.IPv6Unspecified(), MaxResponse: time.Second, Version: 2})
+		w.now += time.Second
+	}
+	say(allow, many[:])
+	told("new", allow, 300)
+	asked()
+	told("asked", isIn, 300)
+	say(block, many[200:])
+	told("some no more", block, 100)
+	w.pass(time.Minute)
+	say(toEx, many[:])
+	told("all others", toEx, 300)
+	asked()
+	told("asked for all others", isEx, 300)
+	say(toIn, many[:])
+	told("these alone", toIn, 300)
+}

@@ -146,24 +146,7 @@ func (t *Table) plug(now time.Duration, n *network, at *topology.Port, first boo
 // 5.2.12).
 func (p *port) records() (list []wire.Record) {
 	for _, g := range slices.SortedFunc(maps.Keys(p.members), netip.Addr.Compare) {
-		w := p.members[g].wants()
-		r := wire.Record{Type: wire.ModeIsInclude, Group: g, Sources: w.sources}
-		if w.exclude {
-			r.Type = wire.ModeIsExclude
-			r.Sources = r.Sources[:min(len(r.Sources), sourcesPerRecord)]
-		}
-		for len(r.Sources) > sourcesPerRecord {
-			rest := r.Sources[sourcesPerRecord:]
-			r.Sources = r.Sources[:sourcesPerRecord]
-			list = append(list, r)
-			r.Sources = rest
-		}
-		list = append(list, r)
+		list = current(list, g, p.members[g].wants())
 	}
 	return list
 }
-
-// sourcesPerRecord keeps a record within a packet of 1,280 octets: "if the Record Type is
-// IS_EX or TO_EX, a single Multicast Address Record is sent, containing as many source
-// addresses as can fit", of others there are several (RFC 9777 section 5.2.15).
-const sourcesPerRecord = 64

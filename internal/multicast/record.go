@@ -1,0 +1,55 @@
+package multicast
+
+import (
+	"net/netip"
+	"slices"
+
+	"damselfly/internal/wire"
+)
+
+// sourcesPerRecord keeps a record within a packet of 1,280 octets.
+const sourcesPerRecord = 64
+
+// current adds the records of what is wanted of a group (RFC 9777 section 5.2.12).
+func current(list []wire.Record, g netip.Addr, w wants) []wire.Record {
+	if w.exclude {
+		return record(list, wire.ModeIsExclude, g, w.sources)
+	}
+	return record(list, wire.ModeIsInclude, g, w.sources)
+}
+
+// changes adds the records of a change of what is wanted of a group (RFC 9777 section 6.1).
+func changes(list []wire.Record, g netip.Addr, before, after wants) []wire.Record {
+	switch {
+	case before.exclude && !after.exclude:
+		return record(list, wire.ChangeToInclude, g, after.sources)
+	case !before.exclude && after.exclude:
+		return record(list, wire.ChangeToExclude, g, after.sources)
+	}
+	but := func(a, b []netip.Addr) []netip.Addr {
+		return slices.DeleteFunc(slices.Clone(a), func(s netip.Addr) bool { return slices.Contains(b, s) })
+	}
+	more, less := but(after.sources, before.sources), but(before.sources, after.sources)
+	if after.exclude {
+		more, less = less, more
+	}
+	if len(more) > 0 {
+		list = record(list, wire.AllowNewSources, g, more)
+	}
+	if len(less) > 0 {
+		list = record(list, wire.BlockOldSources, g, less)
+	}
+	return list
+}
+
+// record adds one, or several where it has too many sources for one: "if the Record Type is IS_EX
+// or TO_EX, a single Multicast Address Record is sent, containing as many source
+// addresses as can fit" (RFC 9777 section 5.2.15), since another would take its place.
+func record(list []wire.Record, typ wire.RecordType, g netip.Addr, sources []netip.Addr) []wire.Record {
+	exclude := typ == wire.ModeIsExclude || typ == wire.ChangeToExclude
+	for !exclude && len(sources) > sourcesPerRecord {
+		list = append(list, wire.Record{Type: typ, Group: g, Sources: sources[:sourcesPerRecord]})
+		sources = sources[sourcesPerRecord:]
+	}
+	return append(list, wire.Record{Type: typ, Group: g, Sources: sources[:min(len(sources), sourcesPerRecord)]})
+}
