@@ -8,10 +8,12 @@
 //	table.go      Table: networks, ports, groups and who is a member of what
 //	serve.go      what a new topology changes
 //	report.go     what listeners say
+//	wants.go      what is wanted of a group, by one port and by several
 //	leave.go      what is left of a listener that leaves
 //	query.go      the querier: when it asks, and when another does
 //	proxy.go      what a router listens to on behalf of its other networks (RFC 4605)
-//	record.go     the records in which that is told
+//	change.go     how often a change of that is told
+//	record.go     the records in which it is
 //	router.go     multicast routers, found and made known
 //	timer.go      what happens when nobody says anything
 //	bound.go      how much a port may take

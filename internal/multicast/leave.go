@@ -102,27 +102,6 @@ func (t *Table) askNow(now time.Duration, m *member) {
 // sourcesPerQuery is how many sources fit a packet of 1,280 octets.
 const sourcesPerQuery = (1280 - 40 - 8 - wire.MLDv2QueryLen) / 16
 
-// wants is what a member is to get, to see whether it changed.
-type wants struct {
-	exclude bool
-	sources []netip.Addr
-	any     bool
-}
-
-// wants returns what is to be carried to the port: no source in exclude mode is
-// everything.
-func (m *member) wants() (w wants) {
-	w.exclude = m.exclude
-	for s, timer := range m.sources {
-		if !m.exclude || timer == 0 {
-			w.sources = append(w.sources, s)
-		}
-	}
-	sortAddrs(w.sources)
-	w.any = w.exclude || len(w.sources) > 0
-	return w
-}
-
 // settle files what became of a membership: its next time, its end, and whether others
 // have to see it.
 func (t *Table) settle(now time.Duration, m *member, before wants) {
@@ -146,5 +125,3 @@ func (t *Table) settle(now time.Duration, m *member, before wants) {
 	}
 	t.at(&m.timer, max(due, now))
 }
-
-func sortAddrs(list []netip.Addr) { slices.SortFunc(list, netip.Addr.Compare) }

@@ -22,20 +22,13 @@ type proxy struct {
 	boundary uint8
 	// told is what was told there.
 	told map[netip.Addr]wants
-	// again are reports to be repeated.
-	again []repeat
+	// changes are those that are still to be told again, by group.
+	changes map[netip.Addr]*change
 	// answer is when a Query is answered, 0 for none, about groups or, where that is nil, all.
 	answer time.Duration
 	about  map[netip.Addr]bool
 	// old is until when a querier of version 1 is taken to be there (RFC 9777 section 8.2.1).
 	old time.Duration
-}
-
-// repeat is a report that is sent left times more.
-type repeat struct {
-	at      time.Duration
-	left    int
-	records []wire.Record
 }
 
 // upstreams makes the proxies those of a snapshot.
@@ -45,7 +38,7 @@ func (t *Table) upstreams(s *topology.Snapshot) {
 		if r.Multicast == nil || r.Multicast.Upstream == "" {
 			continue
 		}
-		p := &proxy{boundary: r.Multicast.Boundary, told: map[netip.Addr]wants{}}
+		p := &proxy{boundary: r.Multicast.Boundary, told: map[netip.Addr]wants{}, changes: map[netip.Addr]*change{}}
 		for _, n := range r.Networks {
 			if n.Name != r.Multicast.Upstream && n.Multicast != nil {
 				p.down = append(p.down, n.Name)
@@ -107,32 +100,11 @@ func (t *Table) merged(p *proxy) map[netip.Addr]wants {
 	return out
 }
 
-// merge is what two want together.
-func merge(a, b wants) wants {
-	if !a.exclude && b.exclude {
-		a, b = b, a
-	}
-	in := func(list []netip.Addr) func(netip.Addr) bool {
-		return func(s netip.Addr) bool { return slices.Contains(list, s) }
-	}
-	out := wants{exclude: a.exclude, any: true}
-	switch {
-	case a.exclude && b.exclude: // what neither wants
-		out.sources = slices.DeleteFunc(slices.Clone(a.sources), func(s netip.Addr) bool { return !slices.Contains(b.sources, s) })
-	case a.exclude:
-		out.sources = slices.DeleteFunc(slices.Clone(a.sources), in(b.sources))
-	default:
-		out.sources = append(slices.Clone(a.sources), slices.DeleteFunc(slices.Clone(b.sources), in(a.sources))...)
-		sortAddrs(out.sources)
-	}
-	return out
-}
-
 // retell tells what changed since the last time (RFC 9777 section 6.1).
 func (t *Table) retell(now time.Duration, n *network) {
 	p := n.proxy
 	next := t.merged(p)
-	var records []wire.Record
+	var changed []netip.Addr
 	all := map[netip.Addr]bool{}
 	for g := range p.told {
 		all[g] = true
@@ -141,16 +113,12 @@ func (t *Table) retell(now time.Duration, n *network) {
 		all[g] = true
 	}
 	for _, g := range slices.SortedFunc(maps.Keys(all), netip.Addr.Compare) {
-		records = changes(records, g, p.told[g], next[g])
+		if p.note(g, p.told[g], next[g], n.robustness) {
+			changed = append(changed, g)
+		}
 	}
 	p.told = next
-	if len(records) == 0 {
-		return
-	}
-	t.report(n, records)
-	if n.robustness > 1 {
-		p.again = append(p.again, repeat{now + t.random(unsolicitedInterval), n.robustness - 1, records})
-	}
+	t.tellChanges(now, n, changed)
 }
 
 // asked plans the answer to a Query (RFC 9777 section 6.2).
@@ -190,24 +158,20 @@ func (t *Table) turnProxy(now time.Duration, n *network) {
 		}
 		p.answer, p.about = 0, nil
 	}
-	kept := p.again[:0]
-	for _, r := range p.again {
-		if r.at <= now {
-			t.report(n, r.records)
-			r.at, r.left = now+max(t.random(unsolicitedInterval), 1), r.left-1
-		}
-		if r.left > 0 {
-			kept = append(kept, r)
+	var again []netip.Addr
+	for _, g := range slices.SortedFunc(maps.Keys(p.changes), netip.Addr.Compare) {
+		if p.changes[g].again <= now {
+			again = append(again, g)
 		}
 	}
-	p.again = kept
+	t.tellChanges(now, n, again)
 }
 
 // due tells when something is due.
 func (p *proxy) due(next func(time.Duration)) {
 	next(p.answer)
 	next(p.old)
-	for _, r := range p.again {
-		next(r.at)
+	for _, c := range p.changes {
+		next(c.again)
 	}
 }

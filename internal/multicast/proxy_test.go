@@ -215,3 +215,46 @@ func TestProxyLongLists(t *testing.T) {
 	say(toIn, many[:])
 	told("these alone", toIn, 300)
 }
+
+// TestProxyMerges: a change that comes before another has been repeated goes with it: what is
+// told is what is wanted by then, and as often as ever (RFC 9777 section 6.1). The world's
+// router repeats a report once, a second later.
+func TestProxyMerges(t *testing.T) {
+	t.Parallel()
+	type change struct {
+		typ     wire.RecordType
+		sources []string
+	}
+	for _, c := range []struct {
+		name          string
+		first, second change
+		want          []string
+	}{
+		{"joins and leaves", change{toEx, nil}, change{toIn, nil}, []string{"3s to-ex", "3.1s to-in", "4.1s to-in"}},
+		{"wants one source, then another", change{allow, []string{a}}, change{allow, []string{b}}, []string{"3s allow a", "3.1s allow a b", "4.1s allow b"}},
+		{"wants a source and does not", change{allow, []string{a, b}}, change{block, []string{a}}, []string{"3s allow a b", "3.1s allow b; block a", "4.1s block a"}},
+		{"wants all but one, then but two", change{toEx, []string{a}}, change{block, []string{b}}, []string{"3s to-ex a", "3.1s to-ex a b", "4.1s block b"}},
+		{"wants all, then one", change{toEx, nil}, change{toIn, []string{a}}, []string{"3s to-ex", "3.1s to-in a", "4.1s to-in a"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newProxy()
+			say := func(c change) {
+				r := Change{Type: c.typ, Group: addr("ff1e::1")}
+				for _, s := range c.sources {
+					r.Sources = append(r.Sources, addr(s))
+				}
+				w.Report(w.now, "red", "v", r, false)
+			}
+			say(c.first)
+			got := w.proxiedIn(100 * time.Millisecond)
+			say(c.second)
+			got = append(got, w.proxiedIn(10*time.Second)...)
+			for i := range got {
+				got[i] = strings.ReplaceAll(got[i], " ff1e::1", "")
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}

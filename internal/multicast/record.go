@@ -2,7 +2,6 @@ package multicast
 
 import (
 	"net/netip"
-	"slices"
 
 	"damselfly/internal/wire"
 )
@@ -16,30 +15,6 @@ func current(list []wire.Record, g netip.Addr, w wants) []wire.Record {
 		return record(list, wire.ModeIsExclude, g, w.sources)
 	}
 	return record(list, wire.ModeIsInclude, g, w.sources)
-}
-
-// changes adds the records of a change of what is wanted of a group (RFC 9777 section 6.1).
-func changes(list []wire.Record, g netip.Addr, before, after wants) []wire.Record {
-	switch {
-	case before.exclude && !after.exclude:
-		return record(list, wire.ChangeToInclude, g, after.sources)
-	case !before.exclude && after.exclude:
-		return record(list, wire.ChangeToExclude, g, after.sources)
-	}
-	but := func(a, b []netip.Addr) []netip.Addr {
-		return slices.DeleteFunc(slices.Clone(a), func(s netip.Addr) bool { return slices.Contains(b, s) })
-	}
-	more, less := but(after.sources, before.sources), but(before.sources, after.sources)
-	if after.exclude {
-		more, less = less, more
-	}
-	if len(more) > 0 {
-		list = record(list, wire.AllowNewSources, g, more)
-	}
-	if len(less) > 0 {
-		list = record(list, wire.BlockOldSources, g, less)
-	}
-	return list
 }
 
 // record adds one, or several where it has too many sources for one: "if the Record Type is IS_EX

@@ -1,0 +1,96 @@
+package multicast
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"damselfly/internal/wire"
+)
+
+// change is what is still to be told of how one group's wants changed, each as often as the
+// Robustness Variable has it. What is told is what is wanted by then: a change that
+// comes meanwhile "triggers the immediate transmission of a new State Change Report",
+// into which those before it are merged (RFC 9777 section 6.1).
+type change struct {
+	// mode is how often the filter mode is told, and all sources with it.
+	mode int
+	// sources are how often each is that is wanted now and was not, or is not any more.
+	sources map[netip.Addr]int
+	// again is when that is next.
+	again time.Duration
+}
+
+// note notes how a group's wants changed, and reports whether they did.
+func (p *proxy) note(g netip.Addr, before, after wants, times int) bool {
+	var sources []netip.Addr
+	mode := before.exclude != after.exclude
+	if !mode {
+		sources = append(without(before.sources, after.sources), without(after.sources, before.sources)...)
+	}
+	if !mode && len(sources) == 0 {
+		return false
+	}
+	c := p.changes[g]
+	if c == nil {
+		c = &change{sources: map[netip.Addr]int{}}
+		p.changes[g] = c
+	}
+	if mode {
+		c.mode = times
+		clear(c.sources)
+	}
+	for _, s := range sources {
+		c.sources[s] = times
+	}
+	return true
+}
+
+// tellChanges tells how groups changed, and plans when that is told again.
+func (t *Table) tellChanges(now time.Duration, n *network, groups []netip.Addr) {
+	if len(groups) == 0 {
+		return
+	}
+	p := n.proxy
+	var records []wire.Record
+	again := now + max(t.random(unsolicitedInterval), 1)
+	for _, g := range groups {
+		c := p.changes[g]
+		records = c.tell(records, g, p.told[g])
+		if c.again = again; c.mode == 0 && len(c.sources) == 0 {
+			delete(p.changes, g)
+		}
+	}
+	t.report(n, records)
+}
+
+// tell adds the records of a change, w being what is wanted now.
+func (c *change) tell(list []wire.Record, g netip.Addr, w wants) []wire.Record {
+	var more, less []netip.Addr
+	for _, s := range slices.SortedFunc(maps.Keys(c.sources), netip.Addr.Compare) {
+		if c.sources[s]--; c.sources[s] == 0 {
+			delete(c.sources, s)
+		}
+		if has(w.sources, s) != w.exclude {
+			more = append(more, s)
+		} else {
+			less = append(less, s)
+		}
+	}
+	switch {
+	case c.mode > 0 && w.exclude:
+		c.mode--
+		return record(list, wire.ChangeToExclude, g, w.sources)
+	case c.mode > 0:
+		c.mode--
+		return record(list, wire.ChangeToInclude, g, w.sources)
+	}
+	if len(more) > 0 {
+		list = record(list, wire.AllowNewSources, g, more)
+	}
+	if len(less) > 0 {
+		list = record(list, wire.BlockOldSources, g, less)
+	}
+	return list
+}
