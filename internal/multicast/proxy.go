@@ -24,9 +24,9 @@ type proxy struct {
 	told map[netip.Addr]wants
 	// changes are those that are still to be told again, by group.
 	changes map[netip.Addr]*change
-	// answer is when a Query is answered, 0 for none, about groups or, where that is nil, all.
+	// answer is when a General Query is answered, 0 for none; about is when those about groups are.
 	answer time.Duration
-	about  map[netip.Addr]bool
+	about  map[netip.Addr]time.Duration
 	// old is until when a querier of version 1 is taken to be there (RFC 9777 section 8.2.1).
 	old time.Duration
 }
@@ -38,7 +38,9 @@ func (t *Table) upstreams(s *topology.Snapshot) {
 		if r.Multicast == nil || r.Multicast.Upstream == "" {
 			continue
 		}
-		p := &proxy{boundary: r.Multicast.Boundary, told: map[netip.Addr]wants{}, changes: map[netip.Addr]*change{}}
+		p := &proxy{
+			boundary: r.Multicast.Boundary, told: map[netip.Addr]wants{}, changes: map[netip.Addr]*change{}, about: map[netip.Addr]time.Duration{},
+		}
 		for _, n := range r.Networks {
 			if n.Name != r.Multicast.Upstream && n.Multicast != nil {
 				p.down = append(p.down, n.Name)
@@ -121,22 +123,16 @@ func (t *Table) retell(now time.Duration, n *network) {
 	t.tellChanges(now, n, changed)
 }
 
-// asked plans the answer to a Query (RFC 9777 section 6.2).
-func (p *proxy) asked(now time.Duration, q Query, random func(time.Duration) time.Duration, old time.Duration) {
-	if q.Version == 1 {
-		p.old = old
-	}
-	at := now + max(random(q.MaxResponse), 1)
-	if p.answer == 0 || at < p.answer {
+// asked plans the answer to a Query about a group or, with ::, all: of each there is one pending,
+// the earliest, and none beside an earlier one about all (RFC 9777 section 6.2).
+func (p *proxy) asked(now time.Duration, group netip.Addr, response time.Duration, random func(time.Duration) time.Duration) {
+	at := now + max(random(response), 1)
+	switch _, told := p.told[group]; {
+	case p.answer != 0 && p.answer <= at:
+	case group.IsUnspecified():
 		p.answer = at
-	}
-	switch {
-	case q.Group.IsUnspecified():
-		p.about = nil
-	case p.about != nil:
-		p.about[q.Group] = true
-	case p.answer == at:
-		p.about = map[netip.Addr]bool{q.Group: true}
+	case told && (p.about[group] == 0 || at < p.about[group]):
+		p.about[group] = at
 	}
 }
 
@@ -146,18 +142,7 @@ func (t *Table) turnProxy(now time.Duration, n *network) {
 	if p.old <= now {
 		p.old = 0
 	}
-	if p.answer != 0 && p.answer <= now {
-		var records []wire.Record
-		for _, g := range slices.SortedFunc(maps.Keys(p.told), netip.Addr.Compare) {
-			if p.about == nil || p.about[g] {
-				records = current(records, g, p.told[g])
-			}
-		}
-		if len(records) > 0 {
-			t.report(n, records)
-		}
-		p.answer, p.about = 0, nil
-	}
+	t.answerDue(now, n)
 	var again []netip.Addr
 	for _, g := range slices.SortedFunc(maps.Keys(p.changes), netip.Addr.Compare) {
 		if p.changes[g].again <= now {
@@ -167,10 +152,38 @@ func (t *Table) turnProxy(now time.Duration, n *network) {
 	t.tellChanges(now, n, again)
 }
 
+// answerDue gives the answers that are due.
+func (t *Table) answerDue(now time.Duration, n *network) {
+	p := n.proxy
+	var groups []netip.Addr
+	for g, at := range p.about {
+		if at <= now {
+			groups = append(groups, g)
+			delete(p.about, g)
+		}
+	}
+	if p.answer != 0 && p.answer <= now {
+		groups, p.answer = slices.Collect(maps.Keys(p.told)), 0
+	}
+	sortAddrs(groups)
+	var records []wire.Record
+	for _, g := range groups {
+		if w, still := p.told[g]; still {
+			records = current(records, g, w)
+		}
+	}
+	if len(records) > 0 {
+		t.report(n, records)
+	}
+}
+
 // due tells when something is due.
 func (p *proxy) due(next func(time.Duration)) {
 	next(p.answer)
 	next(p.old)
+	for _, at := range p.about {
+		next(at)
+	}
 	for _, c := range p.changes {
 		next(c.again)
 	}

@@ -258,3 +258,46 @@ func TestProxyMerges(t *testing.T) {
 		})
 	}
 }
+
+// TestProxyAnswers: of each group and of all there is an answer pending of its own, and the earlier of
+// two for one is given (RFC 9777 section 6.2). The world's router answers as late as it may.
+func TestProxyAnswers(t *testing.T) {
+	t.Parallel()
+	const first, second = "is-ex ff1e::1", "is-ex ff1e::2"
+	type query struct {
+		after, response time.Duration
+		group           string
+	}
+	for _, c := range []struct {
+		name    string
+		queries []query
+		want    []string
+	}{
+		{"all, then a group", []query{{0, 10 * time.Second, "::"}, {time.Second, time.Second, "ff1e::2"}}, []string{"2s " + second, "10s " + first + "; " + second}},
+		{"a group, then all", []query{{0, 10 * time.Second, "ff1e::2"}, {time.Second, time.Second, "::"}}, []string{"2s " + first + "; " + second, "10s " + second}},
+		{"all, then a group later", []query{{0, 2 * time.Second, "::"}, {time.Second, 9 * time.Second, "ff1e::2"}}, []string{"2s " + first + "; " + second}},
+		{"two groups", []query{{0, 3 * time.Second, "ff1e::1"}, {time.Second, time.Second, "ff1e::2"}}, []string{"2s " + second, "3s " + first}},
+		{"a group, and sooner", []query{{0, 10 * time.Second, "ff1e::1"}, {time.Second, time.Second, "ff1e::1"}}, []string{"2s " + first}},
+		{"all, and later", []query{{0, 2 * time.Second, "::"}, {time.Second, 9 * time.Second, "::"}}, []string{"2s " + first + "; " + second}},
+		{"a group that nobody listens to", []query{{0, time.Second, "ff1e::3"}}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newProxy()
+			w.downstream("v", toEx, "ff1e::1")
+			w.downstream("v", toEx, "ff1e::2")
+			w.pass(57 * time.Second)
+			var got []string
+			for _, q := range c.queries {
+				got = append(got, w.proxiedIn(q.after)...)
+				w.Asked(w.now, "blue", "uplink of blue", Query{Source: addr("fe80::1"), Group: addr(q.group), MaxResponse: q.response, Version: 2})
+			}
+			got = append(got, w.proxiedIn(20*time.Second)...)
+			for i := range got {
+				got[i] = strings.TrimPrefix(got[i], "1m")
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}

@@ -131,7 +131,10 @@ func (t *Table) Asked(now time.Duration, network, at string, q Query) {
 		t.lowerAll(now, n, q)
 	}
 	if n.proxy != nil {
-		n.proxy.asked(now, q, t.random, now+n.otherInterval())
+		n.proxy.asked(now, q.Group, q.MaxResponse, t.random)
+		if q.Version == 1 {
+			n.proxy.old = now + n.otherInterval()
+		}
 	}
 	t.plan(now, n)
 }
