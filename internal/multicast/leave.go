@@ -69,7 +69,7 @@ func (t *Table) askNow(now time.Duration, m *member) {
 	if m.all > 0 {
 		m.all--
 		q.Suppress = m.filter > most // somebody answered meanwhile, section 7.6.3.1
-		t.tell(Event{Kind: Ask, Network: n.name, Port: m.port.name, Query: q})
+		t.query(now, n, m.port.name, q)
 	}
 	// "Sources with timers greater than LLQT" go into a Query of their own, with the S
 	// flag, section 7.6.3.2.
@@ -90,7 +90,7 @@ func (t *Table) askNow(now time.Duration, m *member) {
 	for i, list := range lists {
 		for some := range slices.Chunk(list, sourcesPerQuery) {
 			q.Suppress, q.Sources = i == 1, some
-			t.tell(Event{Kind: Ask, Network: n.name, Port: m.port.name, Query: q})
+			t.query(now, n, m.port.name, q)
 		}
 	}
 	m.again = 0

@@ -123,13 +123,13 @@ func (t *Table) retell(now time.Duration, n *network) {
 	t.tellChanges(now, n, changed)
 }
 
-// asked plans the answer to a Query about a group or, with ::, all: of each there is one pending,
+// asked plans the answer to a Query about a group or, without one, all: of each there is one pending,
 // the earliest, and none beside an earlier one about all (RFC 9777 section 6.2).
 func (p *proxy) asked(now time.Duration, group netip.Addr, response time.Duration, random func(time.Duration) time.Duration) {
 	at := now + max(random(response), 1)
 	switch _, told := p.told[group]; {
 	case p.answer != 0 && p.answer <= at:
-	case group.IsUnspecified():
+	case !group.IsMulticast():
 		p.answer = at
 	case told && (p.about[group] == 0 || at < p.about[group]):
 		p.about[group] = at

@@ -12,7 +12,7 @@ import (
 )
 
 // newProxy is a world whose router also stands on red, with the guest v, and listens on
-// blue on behalf of that. The first Queries are over.
+// blue on behalf of that. The first Query is answered, the next comes after 31.25 s.
 func newProxy() *world {
 	w := newWorld(func(s *topology.Spec) {
 		s.Networks = append(s.Networks, topology.NetworkSpec{Name: "red", Subnets: []topology.SubnetSpec{{Prefix: netip.MustParsePrefix("fd00:ed::/64")}},
@@ -23,7 +23,7 @@ func newProxy() *world {
 	})
 	w.of["v"], w.of["w"] = 7, 8
 	w.serve()
-	w.pass(3 * time.Second)
+	w.pass(15 * time.Second)
 	return w
 }
 
@@ -142,7 +142,8 @@ func TestProxyForgets(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	w.pass(10 * time.Second) // what is repeated
-	if got, want := w.proxiedIn(mali-10*time.Second), []string{"4m23s to-in ff1e::1"}; !slices.Equal(got, want) {
+	want := []string{"41.25s is-ex ff1e::1", "2m46.25s is-ex ff1e::1", "4m35s to-in ff1e::1"}
+	if got := w.proxiedIn(mali - 10*time.Second); !slices.Equal(got, want) {
 		t.Errorf("a silent listener: %q, want %q", got, want)
 	}
 }
@@ -230,11 +231,11 @@ func TestProxyMerges(t *testing.T) {
 		first, second change
 		want          []string
 	}{
-		{"joins and leaves", change{toEx, nil}, change{toIn, nil}, []string{"3s to-ex", "3.1s to-in", "4.1s to-in"}},
-		{"wants one source, then another", change{allow, []string{a}}, change{allow, []string{b}}, []string{"3s allow a", "3.1s allow a b", "4.1s allow b"}},
-		{"wants a source and does not", change{allow, []string{a, b}}, change{block, []string{a}}, []string{"3s allow a b", "3.1s allow b; block a", "4.1s block a"}},
-		{"wants all but one, then but two", change{toEx, []string{a}}, change{block, []string{b}}, []string{"3s to-ex a", "3.1s to-ex a b", "4.1s block b"}},
-		{"wants all, then one", change{toEx, nil}, change{toIn, []string{a}}, []string{"3s to-ex", "3.1s to-in a", "4.1s to-in a"}},
+		{"joins and leaves", change{toEx, nil}, change{toIn, nil}, []string{"15s to-ex", "15.1s to-in", "16.1s to-in"}},
+		{"wants one source, then another", change{allow, []string{a}}, change{allow, []string{b}}, []string{"15s allow a", "15.1s allow a b", "16.1s allow b"}},
+		{"wants a source and does not", change{allow, []string{a, b}}, change{block, []string{a}}, []string{"15s allow a b", "15.1s allow b; block a", "16.1s block a"}},
+		{"wants all but one, then but two", change{toEx, []string{a}}, change{block, []string{b}}, []string{"15s to-ex a", "15.1s to-ex a b", "16.1s block b"}},
+		{"wants all, then one", change{toEx, nil}, change{toIn, []string{a}}, []string{"15s to-ex", "15.1s to-in a", "16.1s to-in a"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newProxy()
@@ -285,7 +286,7 @@ func TestProxyAnswers(t *testing.T) {
 			w := newProxy()
 			w.downstream("v", toEx, "ff1e::1")
 			w.downstream("v", toEx, "ff1e::2")
-			w.pass(57 * time.Second)
+			w.pass(45 * time.Second)
 			var got []string
 			for _, q := range c.queries {
 				got = append(got, w.proxiedIn(q.after)...)
@@ -299,5 +300,26 @@ func TestProxyAnswers(t *testing.T) {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// TestProxyHearsItself: where Damselfly itself asks upstream, its router answers as it does any other
+// querier, for the routers there that do not ask: they would give up what nobody answers for (RFC
+// 9777 sections 7.2.2 and 7.6.1).
+func TestProxyHearsItself(t *testing.T) {
+	t.Parallel()
+	w := newProxy()
+	w.downstream("v", toEx, "ff1e::1")
+	w.pass(15 * time.Second)
+	// A General Query 31.25 s after the first.
+	if got, want := w.proxiedIn(40*time.Second), []string{"41.25s is-ex ff1e::1"}; !slices.Equal(got, want) {
+		t.Errorf("all: %q, want %q", got, want)
+	}
+	// Somebody behind the uplink leaves, so that who else listens there is asked, twice.
+	w.say("uplink of blue", toEx, "ff1e::1")
+	w.random = func(d time.Duration) time.Duration { return d / 2 }
+	w.say("uplink of blue", toIn, "ff1e::1")
+	if got, want := w.proxiedIn(10*time.Second), []string{"1m10.5s is-ex ff1e::1", "1m11.5s is-ex ff1e::1"}; !slices.Equal(got, want) {
+		t.Errorf("a group: %q, want %q", got, want)
 	}
 }

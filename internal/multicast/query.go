@@ -67,12 +67,23 @@ func (n *network) yield() {
 
 // general asks all.
 func (t *Table) general(now time.Duration, n *network) {
-	t.tell(Event{Kind: Ask, Network: n.name, Query: n.generalQuery()})
+	t.query(now, n, "", n.generalQuery())
 	t.asked(now, n, n.conf.ResponseInterval)
 	n.startup = max(n.startup-1, 0)
 	n.next = now + n.interval
 	if n.startup > 0 {
 		n.next = now + n.interval/4 // section 9.6
+	}
+}
+
+// query asks all, or who is behind a port. The network's own router answers as well, for routers
+// there that do not ask: they hear it too, and give up what nobody answers for (RFC 9777
+// sections 7.2.2 and 7.6.1).
+func (t *Table) query(now time.Duration, n *network, at string, q wire.Query) {
+	t.tell(Event{Kind: Ask, Network: n.name, Port: at, Query: q})
+	if n.proxy != nil {
+		n.proxy.asked(now, q.Group, q.MaxResponse, t.random)
+		t.plan(now, n)
 	}
 }
 

@@ -135,7 +135,7 @@ func (t *Table) plug(now time.Duration, n *network, at *topology.Port, first boo
 		return
 	}
 	if n.querying && n.startup == 0 {
-		t.tell(Event{Kind: Ask, Network: n.name, Port: p.name, Query: n.generalQuery()})
+		t.query(now, n, p.name, n.generalQuery())
 	}
 	if records := p.records(); len(records) > 0 && !p.uplink {
 		t.tell(Event{Kind: Retell, Network: n.name, Port: p.name, Records: records})
