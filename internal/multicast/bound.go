@@ -10,6 +10,11 @@ import (
 // more than it wants and never less.
 const sourcesPerGroup = 4
 
+// mayLearn reports whether a port may listen to another group that is not configured.
+func (p *port) mayLearn() bool {
+	return p.conf.Most == topology.UnlimitedGroups || p.learned < p.conf.Most
+}
+
 // adds is at most how many sources more are named after a change; m is nil before the first.
 func (m *member) adds(c Change) (n int) {
 	switch {

@@ -116,7 +116,7 @@ func (t *Table) plug(now time.Duration, n *network, at *topology.Port, first boo
 	p.conf = *at.Multicast
 	for _, m := range slices.Collect(maps.Values(p.members)) {
 		if m.static && !slices.Contains(p.conf.Groups, m.group.addr) {
-			t.leave(m)
+			t.release(now, m)
 		}
 	}
 	for _, g := range p.conf.Groups {
@@ -140,6 +140,19 @@ func (t *Table) plug(now time.Duration, n *network, at *topology.Port, first boo
 	if records := p.records(); len(records) > 0 && !p.uplink {
 		t.tell(Event{Kind: Retell, Network: n.name, Port: p.name, Records: records})
 	}
+}
+
+// release ends what the configuration had a port get. What its listeners said meanwhile was
+// nothing new, so that they are asked.
+func (t *Table) release(now time.Duration, m *member) {
+	if !m.port.mayLearn() {
+		t.leave(m)
+		return
+	}
+	m.static, m.filter = false, now+m.network.listenerInterval()
+	m.port.learned++
+	t.ask(now, m, true, nil)
+	t.settle(now, m, wants{})
 }
 
 // records are what a listener behind the port would say of itself (RFC 9777 section

@@ -115,7 +115,7 @@ func (t *Table) join(n *network, p *port, group netip.Addr) *member {
 	if m := p.members[group]; m != nil {
 		return m
 	}
-	if p.conf.Most != topology.UnlimitedGroups && p.learned >= p.conf.Most {
+	if !p.mayLearn() {
 		return nil
 	}
 	return t.enter(n, p, group, false)

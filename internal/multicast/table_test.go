@@ -205,6 +205,56 @@ func TestSilence(t *testing.T) {
 	w.want(t, "")
 }
 
+// TestConfiguredNoMore: who listens to a group that the configuration has no more keeps it, having been
+// asked; where nobody answers it ends.
+func TestConfiguredNoMore(t *testing.T) {
+	t.Parallel()
+	for _, listens := range []bool{true, false} {
+		w := newWorld(func(s *topology.Spec) {
+			s.Ports[0].Multicast = &topology.PortMulticastSpec{Groups: []netip.Addr{addr(g1), addr("ff15::2")}}
+		})
+		w.pass(40 * time.Second)
+		if listens {
+			w.say("g", toEx, g1) // says nothing new
+		}
+		w.want(t, "ff15::1 g:all; ff15::2 g:all")
+		w.sent = nil
+		w.spec.Ports = slices.Clone(w.spec.Ports)
+		w.spec.Ports[0].Multicast = &topology.PortMulticastSpec{Groups: []netip.Addr{addr("ff15::2")}}
+		w.serve()
+		w.wantSent(t, "40s queries g ff15::1")
+		w.want(t, "ff15::1 g:all; ff15::2 g:all")
+		w.pass(time.Second)
+		want := "ff15::2 g:all"
+		if listens {
+			w.say("g", isEx, g1)
+			want = "ff15::1 g:all; ff15::2 g:all"
+		}
+		w.pass(time.Second)
+		w.want(t, want)
+		w.pass(mali - 2*time.Second)
+		w.want(t, want)
+		if p := w.networks["blue"].ports["g"]; p.learned != b2i(listens) {
+			t.Errorf("listens %t: %d learned", listens, p.learned)
+		}
+	}
+	w := newWorld(func(s *topology.Spec) {
+		s.Ports[0].MaxGroups = new(int)
+		s.Ports[0].Multicast = &topology.PortMulticastSpec{Groups: []netip.Addr{addr(g1)}}
+	})
+	w.spec.Ports = slices.Clone(w.spec.Ports)
+	w.spec.Ports[0].Multicast = nil
+	w.serve()
+	w.want(t, "") // it may listen to none
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // TestAdopt: what a bridge held is known as if it had been heard now, under the
 // numbers that it had.
 func TestAdopt(t *testing.T) {
