@@ -2,8 +2,10 @@ package mld_test
 
 import (
 	"encoding/hex"
+	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -225,6 +227,42 @@ func TestSent(t *testing.T) {
 		}
 		if fault != wire.FaultNone || q.MaxResponse() != want {
 			t.Errorf("query %d: %s, %s, want %s", i, fault, q.MaxResponse(), want)
+		}
+	}
+}
+
+// TestSentToOld: a querier of version 1 is told in its words, a Report to the group and a
+// Done to all routers (RFC 2710 section 3.3); of sources it knows nothing.
+func TestSentToOld(t *testing.T) {
+	t.Parallel()
+	l := newLanes(t, &topology.Listening{Ready: true, Routers: []uint16{5}})
+	group, sources := netip.MustParseAddr("ff1e::1234"), []netip.Addr{netip.MustParseAddr("2001:db8::1")}
+	r := pipeline.NewReplies(1 << 16)
+	l.slow.Listen.Send(&multicast.Event{Kind: multicast.Report, Network: "blue", Old: true, Records: []wire.Record{
+		{Type: wire.AllowNewSources, Group: group, Sources: sources}, {Type: wire.BlockOldSources, Group: group, Sources: sources},
+		{Type: wire.ModeIsExclude, Group: group}, {Type: wire.ChangeToInclude, Group: group, Sources: sources}, {Type: wire.ChangeToInclude, Group: group},
+	}}, r)
+	const report, done = "131 to ff1e::1234 at 33:33:00:00:12:34", "132 to ff02::2 at 33:33:00:00:00:02"
+	var frames [][]byte
+	var said []string
+	for _, reply := range r.List() {
+		frames = append(frames, reply.Data)
+		at := wire.Ethernet(reply.Data).Destination()
+		said = append(said, fmt.Sprintf("%d to %s at %s", reply.Data[62], wire.IPv6(reply.Data[wire.EthernetLen:]).Destination(), at))
+		if about := netip.AddrFrom16([16]byte(reply.Data[70:86])); about != group {
+			t.Errorf("about %s", about)
+		}
+	}
+	if want := []string{report, report, report, done}; !slices.Equal(said, want) {
+		t.Errorf("said %q, want %q", said, want)
+	}
+	list, err := fixtures.Dissect(t.TempDir(), frames)
+	if err != nil {
+		t.Skip("tshark: ", err)
+	}
+	for i, d := range list {
+		if d.Warnings != "" {
+			t.Errorf("frame %d: %s", i, d.Warnings)
 		}
 	}
 }

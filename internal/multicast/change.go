@@ -57,7 +57,7 @@ func (t *Table) tellChanges(now time.Duration, n *network, groups []netip.Addr) 
 	again := now + max(t.random(unsolicitedInterval), 1)
 	for _, g := range groups {
 		c := p.changes[g]
-		records = c.tell(records, g, p.told[g])
+		records = c.tell(records, g, p.told[g], p.old > 0)
 		if c.again = again; c.mode == 0 && len(c.sources) == 0 {
 			delete(p.changes, g)
 		}
@@ -65,8 +65,9 @@ func (t *Table) tellChanges(now time.Duration, n *network, groups []netip.Addr) 
 	t.report(n, records)
 }
 
-// tell adds the records of a change, w being what is wanted now.
-func (c *change) tell(list []wire.Record, g netip.Addr, w wants) []wire.Record {
+// tell adds the records of a change, w being what is wanted now. To an old querier, which knows no
+// sources, who wants none any more says that it leaves (RFC 9777 section 8.2.1).
+func (c *change) tell(list []wire.Record, g netip.Addr, w wants, old bool) []wire.Record {
 	var more, less []netip.Addr
 	for _, s := range slices.SortedFunc(maps.Keys(c.sources), netip.Addr.Compare) {
 		if c.sources[s]--; c.sources[s] == 0 {
@@ -78,12 +79,12 @@ func (c *change) tell(list []wire.Record, g netip.Addr, w wants) []wire.Record {
 			less = append(less, s)
 		}
 	}
+	mode := c.mode > 0
+	c.mode = max(c.mode-1, 0)
 	switch {
-	case c.mode > 0 && w.exclude:
-		c.mode--
+	case mode && w.exclude:
 		return record(list, wire.ChangeToExclude, g, w.sources)
-	case c.mode > 0:
-		c.mode--
+	case mode, old && !w.any:
 		return record(list, wire.ChangeToInclude, g, w.sources)
 	}
 	if len(more) > 0 {

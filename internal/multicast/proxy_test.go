@@ -126,6 +126,17 @@ func TestProxy(t *testing.T) {
 	if got := w.proxied(); got != "is-ex ff1e::1 (v1)" {
 		t.Errorf("asked by version 1: %q", got)
 	}
+	w.pass(10 * time.Second)
+	// A querier of version 1 hears of who leaves by a Done alone, whatever the last was that was wanted.
+	for _, step := range []struct {
+		typ  wire.RecordType
+		want string
+	}{{allow, "allow ff1e::3 a (v1)"}, {block, "to-in ff1e::3 (v1)"}} {
+		if got := w.downstream("v", step.typ, "ff1e::3", a); got != step.want {
+			t.Errorf("to version 1: %q, want %q", got, step.want)
+		}
+		w.pass(2 * time.Second)
+	}
 	w.spec.Routers[0].Multicast = nil
 	w.serve()
 	if n := w.networks["blue"]; n.proxy != nil {
