@@ -156,6 +156,33 @@ func TestNotReady(t *testing.T) {
 	}
 }
 
+// TestUnregistered: where groups that nobody is known to listen to are carried to all, those that
+// somebody listens to still are not (RFC 4541 section 2.1.2 (3)).
+func TestUnregistered(t *testing.T) {
+	t.Parallel()
+	spec, l := multicastSpec(), *buildMulticast().Listening(1)
+	spec.Networks[0].Multicast.FloodUnregistered = true
+	in := input(spec, nil)
+	in.Keys.Ports[topology.UplinkName("blue")] = 6
+	in.Bindings = append(in.Bindings, topology.Binding{Interface: "eth1", OFPort: 6})
+	in.Listening = map[string]*topology.Listening{"blue": &l}
+	snap, _ := new(topology.Builder).Build(in)
+	for group, want := range map[string]string{
+		"ff15::99": "out 2, out 3, out 4, out 5, out 6",
+		"ff02::12": "out 2, out 3, out 4, out 5, out 6",
+		"ff02::fb": "out 2, out 3, out 6",
+		"ff15::1":  "drop-unwanted, out 2, out 3, out 6",
+		"ff15::2":  "out 3, out 6",
+	} {
+		s := &fakeSwitch{Set: Compile(snap, envs["plain"])}
+		got := strings.Split(s.run(toGroup(group)), ", ")
+		slices.Sort(got)
+		if got := strings.Join(got, ", "); got != want {
+			t.Errorf("%s: got %q, want %q", group, got, want)
+		}
+	}
+}
+
 // TestListeningIsReadBack: a switch tells who listens, so that a restart changes no
 // flow.
 func TestListeningIsReadBack(t *testing.T) {
