@@ -71,7 +71,7 @@ func target(p gopacket.Packet) netip.Addr {
 	return netip.Addr{}
 }
 
-// icmpv6Names are messages by type (RFC 4443, 4861, 2710 and 9777).
+// icmpv6Names are messages by type (RFC 4443, 4861, 2710, 9777, 3122, 3971 and 4286).
 var icmpv6Names = map[uint8]string{
 	1: "a Destination Unreachable", 2: "a Packet Too Big", 3: "a Time Exceeded", 4: "a Parameter Problem",
 	128: "an Echo Request", 129: "an Echo Reply",
@@ -79,8 +79,9 @@ var icmpv6Names = map[uint8]string{
 	133: "a Router Solicitation", 134: "a Router Advertisement", 135: "a Neighbor Solicitation",
 	136: "a Neighbor Advertisement", 137: "a Redirect",
 	141: "an Inverse Neighbor Discovery Solicitation", 142: "an Inverse Neighbor Discovery Advertisement",
-	148: "a Certification Path Solicitation", 149: "a Certification Path Advertisement",
 	143: "a Multicast Listener Report",
+	148: "a Certification Path Solicitation", 149: "a Certification Path Advertisement",
+	151: "a Multicast Router Advertisement", 152: "a Multicast Router Solicitation", 153: "a Multicast Router Termination",
 }
 
 // kind names the innermost thing that a frame holds, and what else is to be said
