@@ -188,7 +188,7 @@ func TestSent(t *testing.T) {
 	events := []multicast.Event{
 		{Kind: multicast.Ask, Query: query}, {Kind: multicast.Ask, Query: specific, Port: "guest"}, {Kind: multicast.Ask, Query: named, Port: "guest"},
 		{Kind: multicast.Ask, Query: old}, {Kind: multicast.Ask, Query: long},
-		{Kind: multicast.Advertise}, {Kind: multicast.Terminate, Former: l.s.Networks[0]}, {Kind: multicast.Retell, Port: "guest", Records: records},
+		{Kind: multicast.Advertise, Query: query}, {Kind: multicast.Terminate, Former: l.s.Networks[0]}, {Kind: multicast.Retell, Port: "guest", Records: records},
 	}
 	r := pipeline.NewReplies(1 << 16)
 	for i := range events {

@@ -3,7 +3,6 @@ package mld
 import (
 	"net/netip"
 	"slices"
-	"time"
 
 	"damselfly/internal/multicast"
 	"damselfly/internal/topology"
@@ -31,8 +30,7 @@ func (l *Lane) Send(e *multicast.Event, r *pipeline.Replies) {
 		}
 	case multicast.Advertise:
 		if n.Router != nil {
-			m := n.Multicast
-			body := wire.AppendMRDAdvert(nil, multicast.AdvertInterval, m.QueryInterval.Truncate(time.Second), m.Robustness)
+			body := wire.AppendMRDAdvert(nil, multicast.AdvertInterval, e.Query.Interval, e.Query.Robustness)
 			put(r.Into(n.Key, wire.ListenerHeadersLen+len(body)), n.Router.MAC, n.Router.LinkLocal, wire.AllSnoopers, body)
 		}
 	case multicast.Report:

@@ -13,7 +13,7 @@ type Kind uint8
 const (
 	// Ask: the Query, to all of the network or to the Port alone.
 	Ask Kind = iota
-	// Advertise: a Multicast Router Advertisement to all of the network.
+	// Advertise: a Multicast Router Advertisement to all of the network, with the Query's times.
 	Advertise
 	// Terminate: a Multicast Router Termination in the name of Former's router, to all of its ports.
 	Terminate

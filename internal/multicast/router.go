@@ -20,6 +20,8 @@ const (
 	initialAdverts  = 3
 	// responseDelay is the longest that who asks waits for one.
 	responseDelay = 2 * time.Second
+	// advertGap keeps advertisements to ten a second (section 3.1.6).
+	advertGap = time.Second / 10
 	// deadAfter is how many intervals a router is known that says nothing (section 3.1.5).
 	deadAfter = 3
 )
@@ -38,10 +40,11 @@ type discovery struct {
 	// routers are those that were heard of, and until when.
 	routers map[speaker]time.Duration
 	// advertised is the network as it is advertised, nil where it is not; initial
-	// is how many of the first advertisements are left, nextAdvert when the next goes out.
-	advertised *topology.Network
-	initial    int
-	nextAdvert time.Duration
+	// is how many of the first advertisements are left, nextAdvert when the next goes out, and
+	// advertFrom when it may at the earliest.
+	advertised             *topology.Network
+	initial                int
+	nextAdvert, advertFrom time.Duration
 }
 
 // routerAt notes a multicast router.
@@ -98,8 +101,8 @@ func (t *Table) Solicited(now time.Duration, network string) bool {
 	if n == nil || n.advertised == nil {
 		return false
 	}
-	if soon := now + t.random(responseDelay); soon < n.nextAdvert {
-		n.nextAdvert = max(soon, now+1)
+	if soon := max(now+t.random(responseDelay), now+1, n.advertFrom); soon < n.nextAdvert {
+		n.nextAdvert = soon
 	}
 	t.plan(now, n)
 	return true
@@ -116,9 +119,11 @@ func (t *Table) turnRouters(now time.Duration, n *network) {
 	if n.advertised == nil || n.nextAdvert > now {
 		return
 	}
-	t.tell(Event{Kind: Advertise, Network: n.name})
+	// Its Query Interval and Robustness Variable are those in use on the link (sections 3.2.4 and 3.2.5).
+	t.tell(Event{Kind: Advertise, Network: n.name, Query: wire.Query{Interval: n.interval, Robustness: n.robustness}})
+	n.advertFrom = now + advertGap
 	if n.initial = max(n.initial-1, 0); n.initial > 0 {
-		n.nextAdvert = now + t.random(initialInterval)
+		n.nextAdvert = max(now+t.random(initialInterval), n.advertFrom)
 		return
 	}
 	n.nextAdvert = now + AdvertInterval - advertJitter + t.random(2*advertJitter)
@@ -177,7 +182,7 @@ func (t *Table) advertise(now time.Duration, n *network, on *topology.Network) {
 		n.advertised, t.advertisers = nil, true
 	}
 	if n.advertised == nil && on != nil {
-		n.initial, n.nextAdvert = initialAdverts, now+t.random(initialInterval)
+		n.initial, n.nextAdvert = initialAdverts, max(now+t.random(initialInterval), n.advertFrom)
 	}
 	if old := n.advertised; (old == nil) != (on == nil) || on != nil && old.Router.MAC != on.Router.MAC {
 		t.advertisers = true

@@ -1,6 +1,7 @@
 package multicast
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -50,6 +51,52 @@ func TestAdvertTimes(t *testing.T) {
 	if got := w.routerSent(); !slices.Equal(got, want) {
 		t.Errorf("with the shortest times: %q, want %q", got, want)
 	}
+}
+
+// TestAdvertRate: whoever asks how often, and at first, there are no more than ten advertisements a
+// second (RFC 4286 section 3.1.6). The world's router waits for the shortest time.
+func TestAdvertRate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(func(s *topology.Spec) { s.Networks[0].Multicast.RouterDiscovery = true })
+	w.random = func(time.Duration) time.Duration { return 0 }
+	for second := range 10 {
+		w.sent = nil
+		for range 1000 {
+			w.Solicited(w.now, "blue")
+			w.pass(time.Millisecond)
+		}
+		if n := len(w.routerSent()); n > 10 || n == 0 {
+			t.Errorf("second %d: %d advertisements", second, n)
+		}
+	}
+}
+
+// TestAdvertTellsWhatIsInUse: an advertisement has the times of the link, which are those of
+// who asks there (RFC 4286 sections 3.2.4 and 3.2.5, RFC 9777 sections 9.1 and 9.2).
+func TestAdvertTellsWhatIsInUse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(advertising)
+	w.pass(10 * time.Second)
+	told := func(interval time.Duration, robustness int) {
+		t.Helper()
+		w.Solicited(w.now, "blue")
+		w.now += 2 * time.Second
+		w.Tick(w.now)
+		n := 0
+		for _, e := range w.Events() {
+			if e.Kind == Advertise {
+				if n++; e.Query.Interval != interval || e.Query.Robustness != robustness {
+					t.Errorf("%+v, want %s and %d", e.Query, interval, robustness)
+				}
+			}
+		}
+		if n != 1 {
+			t.Errorf("%d advertisements", n)
+		}
+	}
+	told(125*time.Second, 2)
+	w.Asked(w.now, "blue", "uplink of blue", Query{Source: addr("fe80::1"), Group: netip.IPv6Unspecified(), MaxResponse: time.Second, Version: 2, Robustness: 3, Interval: 40 * time.Second})
+	told(40*time.Second, 3)
 }
 
 // TestRemembered: who advertised in an earlier life and does no more is ended, once.
