@@ -288,7 +288,7 @@ func FuzzHandle(f *testing.F) {
 		l.table.Show()
 		for _, g := range l.table.View().Networks()["blue"].Groups {
 			for _, p := range g.Ports {
-				if p.Port != "guest" || !multicast.Tracked(g.Group) {
+				if p.Port != "guest" || !topology.Tracked(g.Group) {
 					t.Errorf("%s listens to %s", p.Port, g.Group)
 				}
 			}

@@ -3,6 +3,8 @@ package multicast
 import (
 	"net/netip"
 	"time"
+
+	"damselfly/internal/topology"
 )
 
 // Adopt takes what a bridge was found to hold of who listens on a network: that is
@@ -42,7 +44,7 @@ func (t *Table) Adopt(now time.Duration, name string, held *Shown) {
 // adopt takes one listener.
 func (t *Table) adopt(now time.Duration, n *network, addr netip.Addr, held *ShownPort) {
 	p := n.ports[held.Port]
-	if p == nil || !Tracked(addr) || p.members[addr] != nil || !p.room(len(held.Sources)) {
+	if p == nil || !topology.Tracked(addr) || p.members[addr] != nil || !p.room(len(held.Sources)) {
 		return
 	}
 	m := t.join(n, p, addr)

@@ -4,7 +4,7 @@
 //
 // The map:
 //
-//	multicast.go  what is told: Event; which groups are known of at all
+//	multicast.go  what is told: Event
 //	table.go      Table: networks, ports, groups and who is a member of what
 //	serve.go      what a new topology changes
 //	report.go     what listeners say

@@ -1,8 +1,6 @@
 package multicast
 
 import (
-	"net/netip"
-
 	"damselfly/internal/topology"
 	"damselfly/internal/wire"
 )
@@ -44,21 +42,3 @@ type Event struct {
 	// Former is the network as it was advertised.
 	Former *topology.Network
 }
-
-// Tracked reports whether it is known who listens to a group. Some are carried to all
-// anyway: all nodes and what has no scope, of which listeners do not tell (RFC 9777
-// section 6, RFC 4541 section 3), the groups by which neighbours are found, and those
-// of routers and snoopers.
-func Tracked(group netip.Addr) bool {
-	a := group.As16()
-	switch {
-	case a[0] != 0xff || a[1]&0xf < linkScope:
-		return false
-	case group == wire.AllNodes || group == wire.AllRouters || group == wire.AllSnoopers:
-		return false
-	}
-	return wire.SolicitedNode(group) != group
-}
-
-// linkScope is the scope of a link (RFC 4291 section 2.7).
-const linkScope = 2

@@ -85,7 +85,7 @@ func (t *Table) merged(p *proxy) map[netip.Addr]wants {
 			continue
 		}
 		for addr, g := range n.groups {
-			if scopeOf(addr) <= max(p.boundary, linkScope) {
+			if scopeOf(addr) <= p.boundary {
 				continue
 			}
 			w, seen := out[addr]

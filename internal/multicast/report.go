@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"damselfly/internal/topology"
 	"damselfly/internal/wire"
 )
 
@@ -30,7 +31,7 @@ type Change struct {
 // (RFC 9777 sections 7.4 and 8.3.2).
 func (t *Table) Report(now time.Duration, network, at string, c Change, old bool) Outcome {
 	n, p := t.find(network, at)
-	if p == nil || !Tracked(c.Group) {
+	if p == nil || !topology.Tracked(c.Group) {
 		return Taken
 	}
 	m := p.members[c.Group]

@@ -123,7 +123,7 @@ func (t *Table) plug(now time.Duration, n *network, at *topology.Port, first boo
 		if m := p.members[g]; m != nil && !m.static {
 			t.leave(m)
 		}
-		if p.members[g] == nil && Tracked(g) {
+		if p.members[g] == nil {
 			t.enter(n, p, g, true)
 		}
 	}

@@ -1,9 +1,12 @@
 package topology
 
 import (
+	"math/bits"
 	"net/netip"
 	"slices"
 	"time"
+
+	"damselfly/internal/wire"
 )
 
 // MulticastSpec is what is done about multicast on a network; nil where it is
@@ -23,6 +26,20 @@ type MulticastSpec struct {
 	// 9777 section 9).
 	QueryInterval, ResponseInterval, LastListenerInterval *time.Duration
 	Robustness                                            *int
+}
+
+// Tracked reports whether it is known who listens to a group. Some are carried to all
+// anyway: all nodes and what has no scope, of which listeners do not tell (RFC 9777
+// section 6, RFC 4541 section 3), the groups by which neighbours are found, and those
+// of routers and snoopers.
+func Tracked(group netip.Addr) bool {
+	switch {
+	case group.As16()[0] != 0xff || group.As16()[1]&0xf < linkScope:
+		return false
+	case group == wire.AllNodes || group == wire.AllRouters || group == wire.AllSnoopers:
+		return false
+	}
+	return wire.SolicitedNode(group) != group
 }
 
 // PortMulticastSpec is what is known of a port's listeners beforehand.
@@ -115,9 +132,21 @@ func multicastOf(s *MulticastSpec) *Multicast {
 	}
 	return &Multicast{
 		Snooping: s.Snooping, Querier: s.Querier, RouterDiscovery: s.RouterDiscovery, FloodUnregistered: s.FloodUnregistered,
-		QueryInterval: or(s.QueryInterval, DefaultQueryInterval), ResponseInterval: or(s.ResponseInterval, DefaultResponseInterval),
+		QueryInterval: toldInterval(or(s.QueryInterval, DefaultQueryInterval)), ResponseInterval: or(s.ResponseInterval, DefaultResponseInterval),
 		LastListenerInterval: or(s.LastListenerInterval, DefaultLastListenerInterval), Robustness: or(s.Robustness, DefaultRobustness),
 	}
+}
+
+// toldInterval is the time between two Queries as these tell it: from 128 s on in steps of a
+// sixteenth of a power of two (RFC 9777 section 5.1.9). To ask less often than is told would have
+// others take over.
+func toldInterval(d time.Duration) time.Duration {
+	seconds := uint64(d / time.Second)
+	if seconds >= 128 {
+		step := bits.Len64(seconds) - 5
+		seconds = seconds >> step << step
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 // portMulticastOf applies the defaults; nil on a network where nothing is done.

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -28,6 +29,12 @@ func (c *checker) multicast(object string, n *NetworkSpec) {
 	if m.LastListenerInterval != nil {
 		c.duration(object+".last_listener_interval", "RFC 9777 section 5.1.3", *m.LastListenerInterval, time.Millisecond, time.Millisecond, maxResponseInterval)
 	}
+	if m.LastListenerInterval != nil && *m.LastListenerInterval >= query {
+		c.add(object+".last_listener_interval", "RFC 9777 section 9.8", "%s is not shorter than the query_interval of %s: give less", *m.LastListenerInterval, query)
+	}
+	if m.FloodUnregistered && !m.Snooping {
+		c.add(object+".unregistered", "RFC 4541 section 2.1.2", "all groups go to all where nobody looks who listens: set snooping as well, or leave it out")
+	}
 	switch {
 	case response >= query:
 		c.add(object+".response_interval", "RFC 9777 section 9.3", "%s is not shorter than the query_interval of %s: give less", response, query)
@@ -48,8 +55,13 @@ func (c *checker) portMulticast(object string, p *PortSpec, n *networkFacts) {
 		c.add(object, "", "network %s carries multicast to all: set its multicast.snooping, or leave this out", p.Network)
 	}
 	for i, g := range p.Multicast.Groups {
-		if !g.IsMulticast() || !g.Is6() {
-			c.add(fmt.Sprintf("%s.groups[%d]", object, i), "RFC 4291 section 2.7", "%s is no multicast group: give one such as ff15::1234", g)
+		switch at := fmt.Sprintf("%s.groups[%d]", object, i); {
+		case !g.IsMulticast() || !g.Is6():
+			c.add(at, "RFC 4291 section 2.7", "%s is no multicast group: give one such as ff15::1234", g)
+		case !Tracked(g):
+			c.add(at, "RFC 9777 section 6", "%s goes to all or leaves no node, whoever listens: leave it out", g)
+		case slices.Contains(p.Multicast.Groups[:i], g):
+			c.add(at, "", "%s is in the list already: name each once", g)
 		}
 	}
 }
