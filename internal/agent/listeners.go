@@ -129,31 +129,11 @@ func (b *listenedByKey) of(view *multicast.View, keys topology.Keys) map[string]
 		if old := b.made[name]; same && b.shown[name] == s {
 			made[name] = old
 		} else {
-			made[name] = listeningOf(s, keys)
+			made[name] = s.Listening(keys)
 		}
 	}
 	b.keys, b.shown, b.made = keys, now, made
 	return made
-}
-
-// listeningOf is what is known of a network by the keys of its ports.
-func listeningOf(s *multicast.Shown, keys topology.Keys) *topology.Listening {
-	l := &topology.Listening{Ready: s.Ready, Querying: s.Querying}
-	for _, name := range s.Routers {
-		if key := keys.Ports[name]; key != 0 {
-			l.Routers = append(l.Routers, key)
-		}
-	}
-	for i := range s.Groups {
-		g := topology.ListenedGroup{Group: s.Groups[i].Group, Slot: s.Groups[i].Slot}
-		for _, p := range s.Groups[i].Ports {
-			if key := keys.Ports[p.Port]; key != 0 {
-				g.Ports = append(g.Ports, topology.Listener{Port: key, Exclude: p.Exclude, Sources: p.Sources})
-			}
-		}
-		l.Groups = append(l.Groups, g)
-	}
-	return l
 }
 
 // heldListening is what a bridge was found to hold of who listens on the networks of

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"sync/atomic"
+
+	"damselfly/internal/topology"
 )
 
 // Shown is what is known of a network, for others to see. It never changes.
@@ -16,6 +18,26 @@ type Shown struct {
 	// Routers are the ports where multicast routers are.
 	Routers []string
 	Groups  []ShownGroup
+}
+
+// Listening is what is shown by the keys of the network's ports.
+func (s *Shown) Listening(keys topology.Keys) *topology.Listening {
+	l := &topology.Listening{Ready: s.Ready, Querying: s.Querying}
+	for _, name := range s.Routers {
+		if key := keys.Ports[name]; key != 0 {
+			l.Routers = append(l.Routers, key)
+		}
+	}
+	for i := range s.Groups {
+		g := topology.ListenedGroup{Group: s.Groups[i].Group, Slot: s.Groups[i].Slot}
+		for _, p := range s.Groups[i].Ports {
+			if key := keys.Ports[p.Port]; key != 0 {
+				g.Ports = append(g.Ports, topology.Listener{Port: key, Exclude: p.Exclude, Sources: p.Sources})
+			}
+		}
+		l.Groups = append(l.Groups, g)
+	}
+	return l
 }
 
 // ShownGroup is one group that somebody listens to.

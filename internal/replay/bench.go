@@ -7,6 +7,7 @@ import (
 
 	"damselfly/handlers"
 	"damselfly/handlers/learn"
+	"damselfly/handlers/mld"
 	"damselfly/handlers/reason"
 	"damselfly/handlers/resolve"
 	"damselfly/handlers/secure"
@@ -26,9 +27,10 @@ type Bench struct {
 	leases   *leases
 	learned  *learned
 	resolved *resolved
-	// relearn makes the snapshot anew when an address was learned; nil where it
+	listened *listened
+	// relearn makes the snapshot anew when an address or a listener was learned; nil where it
 	// stays as it is.
-	relearn func(learned *learned) *topology.Snapshot
+	relearn func() *topology.Snapshot
 }
 
 // Snapshot builds the snapshot of a configuration without a switch: its keys are
@@ -73,8 +75,8 @@ func newLearningBench(spec *topology.Spec, frames []Frame) (*Bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.relearn = func(l *learned) *topology.Snapshot {
-		in.Learned = l.held(in.Keys)
+	b.relearn = func() *topology.Snapshot {
+		in.Learned, in.Listening = b.learned.held(in.Keys), b.listened.held(in.Keys)
 		snap, _ := builder.Build(in) // the configuration was good before
 		return snap
 	}
@@ -84,7 +86,7 @@ func newLearningBench(spec *topology.Spec, frames []Frame) (*Bench, error) {
 // NewBench returns a Bench that serves snap. Its DHCPv6 begins without a lease,
 // commits in memory and has the server DUID that the clients in frames speak to.
 func NewBench(snap *topology.Snapshot, frames []Frame) (*Bench, error) {
-	b := &Bench{replies: pipeline.NewReplies(1 << 16), resolved: newResolved()}
+	b := &Bench{replies: pipeline.NewReplies(1 << 16), resolved: newResolved(), listened: newListened()}
 	b.serve(snap)
 	var err error
 	if b.leases, err = openLeases(identityOf(frames), b.replies); err != nil {
@@ -94,6 +96,7 @@ func NewBench(snap *topology.Snapshot, frames []Frame) (*Bench, error) {
 		return nil, err
 	}
 	services := handlers.Services{DHCPv6: b.leases.server, Learn: &learn.Lane{Slow: later{}}, Resolve: &resolve.Lane{Slow: later{}},
+		Listen: &mld.Lane{Slow: later{}},
 		Secure: &secure.Lane{Shared: secure.NewShared(), Verifies: true}}
 	b.handler = services.Bind(
 		func() *topology.Snapshot { return b.snap },
@@ -132,17 +135,21 @@ func (b *Bench) Judge(p *topology.Port, class punt.Class, trouble punt.Trouble, 
 	b.now = f.At
 	b.leases.at(f.At)
 	b.resolved.at(f.At)
-	if b.learned.at(f.At) && b.relearn != nil {
-		b.serve(b.relearn(b.learned))
+	learned, listened := b.learned.at(f.At), b.listened.at(f.At, b.snap)
+	if (learned || listened) && b.relearn != nil {
+		b.serve(b.relearn())
 	}
+	b.listened.lane.Snapshot = b.snap
 	b.replies.Reset()
 	reasons := make([]pipeline.Reason, 1)
 	if why, ok := answered(b.snap, f.Data, b.replies); ok && p == nil {
 		reasons[0] = why
 	} else if b.handler([]pipeline.Frame{frame}, b.replies, reasons); reasons[0] == reason.HandedOver {
-		reasons[0] = b.leases.decide(b.snap, &frame, b.learned.lane, b.resolved.lane, b.replies)
+		slow := handlers.Services{DHCPv6: b.leases.server, Learn: b.learned.lane, Resolve: b.resolved.lane, Listen: b.listened.lane}
+		reasons[0] = b.leases.decide(b.snap, &frame, slow, b.replies)
 		b.learned.sent(b.snap, b.replies)
 		b.resolved.sent(b.snap, b.replies)
+		b.listened.sent(b.replies)
 	}
 	v.Reason, v.Explanation = handlers.ReasonName(reasons[0]), handlers.Explain(reasons[0])
 	v.RFC = handlers.RFC(reasons[0])

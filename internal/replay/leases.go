@@ -10,9 +10,7 @@ import (
 
 	"damselfly/handlers"
 	"damselfly/handlers/dhcpv6"
-	"damselfly/handlers/learn"
 	"damselfly/handlers/reason"
-	"damselfly/handlers/resolve"
 	codec "damselfly/internal/dhcpv6"
 	"damselfly/internal/lease"
 	"damselfly/internal/store"
@@ -67,10 +65,10 @@ func (l *leases) at(t time.Time) {
 
 // decide is the slow lane for one frame that the fast lane handed over; what
 // changes no lease is the addresses' to decide.
-func (l *leases) decide(s *topology.Snapshot, f *pipeline.Frame, learning *learn.Lane, resolving *resolve.Lane, r *pipeline.Replies) pipeline.Reason {
+func (l *leases) decide(s *topology.Snapshot, f *pipeline.Frame, slow handlers.Services, r *pipeline.Replies) pipeline.Reason {
 	now := l.server.Now
 	tx := l.book.Begin(now)
-	decider := handlers.NewDecider(handlers.Services{DHCPv6: l.server, Learn: learning, Resolve: resolving}, slog.New(slog.DiscardHandler))
+	decider := handlers.NewDecider(slow, slog.New(slog.DiscardHandler))
 	made := len(r.List())
 	why := decider.Decide(s, now.Wall, tx, f, r)
 	if err := tx.Commit(); err != nil {
