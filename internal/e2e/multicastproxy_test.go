@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -38,6 +39,7 @@ func TestMulticastProxy(t *testing.T) {
 	vm1, vm2 := addGuest(t, s, quick("vm1", "02:00:00:00:00:11")), addGuest(t, s, quick("vm2", "02:00:00:00:00:12"))
 	booted(t, bluePrefix, vm1)
 	booted(t, netip.MustParsePrefix("fd00:ed::/64"), vm2)
+	waitAddr(t, up, "2001:db8:1::ff/128")
 	capture := func(g *lab.Guest, keep func([]byte) bool) *lab.Capture {
 		c, err := g.Capture("", keep)
 		if err != nil {
@@ -93,6 +95,22 @@ func TestMulticastProxy(t *testing.T) {
 		stream(t, up, groupProxied, 1)
 		if len(at2.Frames()) == before {
 			return errors.New("nothing yet")
+		}
+		return nil
+	})
+	// Who listened is gone without a word: upstream that is told, and again, as what holds by then.
+	if err := vm2.Down(); err != nil {
+		t.Fatal(err)
+	}
+	lab.WaitFor(t, patience, "nobody listens upstream any more", func() error {
+		var told []byte
+		for _, f := range reports.Frames() {
+			if r := f.Data[62+8:]; !f.Sent && netip.AddrFrom16([16]byte(r[4:20])).String() == groupProxied {
+				told = append(told, r[0])
+			}
+		}
+		if !bytes.HasSuffix(told, []byte{byte(wire.ChangeToInclude), byte(wire.ChangeToInclude)}) {
+			return fmt.Errorf("records of types %v", told)
 		}
 		return nil
 	})
