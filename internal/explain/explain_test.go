@@ -61,25 +61,30 @@ func cases(t *testing.T) map[string][]byte {
 	}
 	router := topology.RouterMAC("blue").String()
 	for name, digits := range map[string]string{
-		"RA of a guest":           "333300000001" + "020000000011" + "86dd" + "6000000000103aff" + ll(0x11) + group(1) + "8600" + "0000" + strings.Repeat("00", 12),
-		"RS":                      "333300000002" + "020000000011" + "86dd" + "6000000000083aff" + ll(0x11) + group(2) + "85007e2600000000",
-		"Redirect":                "020000000012" + "020000000011" + "86dd" + "6000000000283aff" + ll(0x11) + ll(0x12) + "8900" + "0000" + strings.Repeat("00", 36),
-		"tagged":                  "020000000012" + "020000000011" + "81000005" + ipv4,
-		"to a neighbour":          "020000000012" + "020000000011" + ipv4,
-		"to nobody":               "020000000099" + "020000000011" + ipv4,
-		"to all":                  "ffffffffffff" + "020000000011" + ipv4,
-		"LLDP":                    "0180c200000e" + "020000000011" + "88cc" + "0207046162636465660000",
-		"from a group":            "020000000012" + "030000000011" + ipv4,
-		"DHCPv6 Advertise":        "020000000012" + "020000000011" + "86dd" + "60000000000c1140" + ll(0x11) + ll(0x12) + "02230222000c0000" + "02010203",
-		"DHCPv6 Solicit":          "333300010002" + "020000000011" + "86dd" + "60000000000c1140" + ll(0x11) + "ff020000000000000000000000010002" + "02220223000c0000" + "01010203",
-		"echo to the gateway":     strings.ReplaceAll(router, ":", "") + "020000000011" + "86dd" + "6000000000083a40" + ll(0x11) + "fe800000000000000000000000000001" + "800083a700010001",
-		"echo to all nodes":       "333300000001" + "020000000011" + "86dd" + "6000000000083a40" + ll(0x11) + group(1) + "8000832500010001",
-		"unknown next header":     "020000000012" + "020000000011" + "86dd" + "600000000008c840" + ll(0x11) + ll(0x12) + strings.Repeat("00", 8),
-		"later fragment to group": "333300000001" + "020000000011" + "86dd" + "6000000000102c40" + ll(0x11) + group(1) + "3a00001000000001" + strings.Repeat("00", 8),
-		"TCP that a rule allows":  syn(80),
-		"TCP that a rule rejects": syn(23),
-		"TCP without a rule":      syn(22),
-		"ARP":                     "ffffffffffff" + "020000000011" + "0806" + "0001080006040001" + "020000000011c0000201" + "000000000000c0000202",
+		"RA of a guest":             "333300000001" + "020000000011" + "86dd" + "6000000000103aff" + ll(0x11) + group(1) + "8600" + "0000" + strings.Repeat("00", 12),
+		"RS":                        "333300000002" + "020000000011" + "86dd" + "6000000000083aff" + ll(0x11) + group(2) + "85007e2600000000",
+		"Redirect":                  "020000000012" + "020000000011" + "86dd" + "6000000000283aff" + ll(0x11) + ll(0x12) + "8900" + "0000" + strings.Repeat("00", 36),
+		"tagged":                    "020000000012" + "020000000011" + "81000005" + ipv4,
+		"to a neighbour":            "020000000012" + "020000000011" + ipv4,
+		"to nobody":                 "020000000099" + "020000000011" + ipv4,
+		"to all":                    "ffffffffffff" + "020000000011" + ipv4,
+		"LLDP":                      "0180c200000e" + "020000000011" + "88cc" + "0207046162636465660000",
+		"from a group":              "020000000012" + "030000000011" + ipv4,
+		"DHCPv6 Advertise":          "020000000012" + "020000000011" + "86dd" + "60000000000c1140" + ll(0x11) + ll(0x12) + "02230222000c0000" + "02010203",
+		"DHCPv6 Solicit":            "333300010002" + "020000000011" + "86dd" + "60000000000c1140" + ll(0x11) + "ff020000000000000000000000010002" + "02220223000c0000" + "01010203",
+		"echo to the gateway":       strings.ReplaceAll(router, ":", "") + "020000000011" + "86dd" + "6000000000083a40" + ll(0x11) + "fe800000000000000000000000000001" + "800083a700010001",
+		"echo to all nodes":         "333300000001" + "020000000011" + "86dd" + "6000000000083a40" + ll(0x11) + group(1) + "8000832500010001",
+		"unknown next header":       "020000000012" + "020000000011" + "86dd" + "600000000008c840" + ll(0x11) + ll(0x12) + strings.Repeat("00", 8),
+		"later fragment to group":   "333300000001" + "020000000011" + "86dd" + "6000000000102c40" + ll(0x11) + group(1) + "3a00001000000001" + strings.Repeat("00", 8),
+		"TCP that a rule allows":    syn(80),
+		"TCP that a rule rejects":   syn(23),
+		"TCP without a rule":        syn(22),
+		"listener query of a guest": "333300000001" + "020000000011" + "86dd" + "6000000000240001" + ll(0x11) + group(1) + alert + "8200578627100000" + strings.Repeat("00", 16) + "027d0000",
+		"listener report":           "333300000016" + "020000000011" + "86dd" + "6000000000240001" + ll(0x11) + group(0x16) + alert + "8f0070e600000001" + "04000000" + "ff150000000000000000000000000001",
+		"router of multicast":       "33330000006a" + "020000000011" + "86dd" + "6000000000100001" + ll(0x11) + group(0x6a) + alert + "97146b2b007d0002",
+		"inverse solicitation":      "333300000001" + "020000000011" + "86dd" + "6000000000183aff" + ll(0x11) + group(1) + "8d006ef200000000" + "0101020000000011" + "0201020000000012",
+		"path solicitation":         "333300000002" + "020000000011" + "86dd" + "6000000000083aff" + ll(0x11) + group(2) + "94006f2600000000",
+		"ARP":                       "ffffffffffff" + "020000000011" + "0806" + "0001080006040001" + "020000000011c0000201" + "000000000000c0000202",
 	} {
 		frame, err := hex.DecodeString(digits)
 		if err != nil {
@@ -89,6 +94,9 @@ func cases(t *testing.T) map[string][]byte {
 	}
 	return out
 }
+
+// alert is a Hop-by-Hop Options header with the Router Alert of Multicast Listener Discovery, before ICMPv6.
+const alert = "3a00050200000100"
 
 // ipv4 is a datagram of UDP with its Ethernet type.
 const ipv4 = "0800" + "4500001c00000000401100" + "00" + "c0000201c0000202" + "0001000200080000"
