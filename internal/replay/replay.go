@@ -49,7 +49,7 @@ func (v Verdict) String() string {
 // as bound; what comes from no port but from a server that a subnet is relayed to
 // is that server's answer. DHCPv6 begins without a lease, goes by the capture's clock, commits
 // in memory and has the server DUID that the capture's clients speak to. Addresses
-// are learned by the same clock, beginning with none.
+// are learned, and who listens to multicast groups, by the same clock, beginning with none.
 func Run(spec *topology.Spec, in io.Reader, out io.Writer) ([]Verdict, error) {
 	r, err := openEthernet(in)
 	if err != nil {
