@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -86,6 +87,12 @@ func streamed(frame []byte) bool {
 // stream sends datagrams from a guest's address to a group.
 func stream(t *testing.T, g *lab.Guest, group string, n int) {
 	t.Helper()
+	datagramsTo(t, g, group, "a stream", n)
+}
+
+// datagramsTo sends some with the same content from a guest to port 5000.
+func datagramsTo(t *testing.T, g *lab.Guest, to, content string, n int) {
+	t.Helper()
 	err := g.Within(func() error {
 		eth0, err := net.InterfaceByName("eth0")
 		if err != nil {
@@ -101,7 +108,7 @@ func stream(t *testing.T, g *lab.Guest, group string, n int) {
 			return err
 		}
 		for range n {
-			if err := unix.Sendto(fd, []byte("a stream"), 0, &unix.SockaddrInet6{Port: 5000, Addr: netip.MustParseAddr(group).As16()}); err != nil {
+			if err := unix.Sendto(fd, []byte(content), 0, &unix.SockaddrInet6{Port: 5000, Addr: netip.MustParseAddr(to).As16()}); err != nil {
 				return err
 			}
 		}
@@ -123,6 +130,7 @@ type multicastPlay struct {
 	at       [guestsOfPlay]*lab.Capture
 	sources  []netip.Addr
 	received [guestsOfPlay]int
+	marks    int
 }
 
 // got is how many datagrams each received.
@@ -152,16 +160,24 @@ func newMulticastPlay(t *testing.T, ndExt bool, topology string) *multicastPlay 
 func (p *multicastPlay) counted(t *testing.T, from int, group string, n int) (seen got) {
 	t.Helper()
 	stream(t, p.vm[from], group, n)
-	// What follows by the same way has passed all of them: unicast to each.
+	// What follows by the same way has passed all of them, and is recorded behind them:
+	// unicast to each.
+	p.marks++
+	mark := fmt.Sprintf("mark %d.", p.marks)
+	isMark := func(f []byte) bool { return bytes.HasSuffix(f, []byte(mark)) }
 	for i := range p.vm {
 		if i != from {
 			ping(t, p.vm[from], p.sources[i].String())
+			datagramsTo(t, p.vm[from], p.sources[i].String(), mark, 1)
 		}
 	}
 	for i, c := range p.at {
+		if i != from {
+			arrives(t, c, mark, isMark)
+		}
 		all := 0
 		for _, f := range c.Frames() {
-			if !f.Sent {
+			if !f.Sent && !bytes.Contains(f.Data[len(f.Data)-12:], []byte("mark ")) {
 				all++
 			}
 		}
