@@ -87,6 +87,8 @@ func TestVerify(t *testing.T) {
 	}{
 		{"a good one", solicit(plain, nil), send.FaultNone},
 		{"of 2,048 bits and Sec 1", solicit(peer(fixtures.SignerKind{Bits: 2048, Sec: 1}), nil), send.FaultNone},
+		{"of Sec 2", solicit(peer(fixtures.SignerKind{PEM: string(fixtures.Sec2Key), Modifier: fixtures.Sec2Modifier, Sec: 2}), nil), send.FaultNone},
+		{"whose modifier pays for Sec 2, but not for Sec 3", solicit(peer(fixtures.SignerKind{PEM: string(fixtures.Sec2Key), Modifier: fixtures.Sec2Modifier, Sec: 3, Unpaid: true}), nil), send.FaultHash2},
 		{"with an extension field", solicit(peer(fixtures.SignerKind{Extensions: []byte{0x12, 0x34, 0, 2, 7, 7}}), nil), send.FaultNone},
 		{"with exponent 3", solicit(peer(fixtures.SignerKind{Exponent: 3}), nil), send.FaultNone},
 		{"with two collisions", solicit(plain, func(m *fixtures.SignedMessage) { m.Collisions = 2; m.Source = addressOf(t, plain, 2) }), send.FaultNone},
