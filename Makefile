@@ -3,10 +3,10 @@ GO ?= go
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check unit race bench bench-peers fuzz soak golden clean
+.PHONY: help setup build demo test check unit race race-e2e bench bench-peers fuzz soak golden clean
 
 help: ## what there is
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what the lab and the tests need (Debian packages)
 	@.ci/setup
@@ -17,7 +17,7 @@ build: ## bin/damselfly
 demo: setup build ## guests on a private bridge get their IPv6; BREAK=ra|nd|dad shows a red row, KEEP=1 leaves it up
 	@$(GO) run ./cmd/demo $(if $(BREAK),-break $(BREAK)) $(if $(KEEP),-keep)
 
-test: setup check unit race ## all of it: check, tests, tests under the race detector
+test: setup check unit race ## all of it: check, tests, those without a switch under the race detector too
 
 check: ## format, vet, staticcheck
 	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); test -z "$$out" || { echo "not gofmt'ed: $$out"; exit 1; }
@@ -27,8 +27,12 @@ check: ## format, vet, staticcheck
 unit:
 	$(GO) test -timeout 20m ./...
 
+# Package flows, whose tests take longest there, knows no goroutines.
 race:
-	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m $$($(GO) list ./... | grep -v -e /internal/e2e$$ -e /flows$$)
+
+race-e2e: setup ## the end-to-end tests under the race detector, Damselfly included
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./internal/e2e
 
 golden: ## rewrite golden files from what the code says now
 	$(GO) test ./... -update
