@@ -50,7 +50,8 @@ type Peer struct {
 
 // Peers remember of each signer the last timestamp and when it came (RFC 3971
 // section 5.3.4.2), and on which port, so that whoever speaks unsigned does not
-// pass for it. Port and Each are for anybody, all else is one goroutine's.
+// pass for it. Who is forgotten, since its port has too many or is no more, is as good
+// as new: what it said in the last five minutes may be said again. Port and Each are for anybody, all else is one goroutine's.
 type Peers struct {
 	ports map[string]map[Peer]*peerState
 	count int
@@ -62,6 +63,7 @@ type peerState struct {
 	port     string
 	stamp    uint64    // TSlast
 	received time.Time // RDlast
+	seen     time.Time // when it signed last
 	// taken are messages that the rule of times would let pass once more, as fuzz is
 	// there for those that overtake each other; none is taken from before floor.
 	taken []taken
@@ -119,14 +121,14 @@ func (c *Peers) Check(now time.Time, p Peer, stamp, signature uint64) Fault {
 	}
 	s := v.(*peerState)
 	switch {
+	case stamp <= s.floor || slices.Contains(s.taken, taken{stamp, signature}):
+		return FaultReplay
 	case int64(stamp) <= s.least(now):
 		// A clock that was ahead and is right again is as good as that of who is new:
 		// nothing that was said before is near any more.
 		if near && s.past(now) {
 			return FaultNone
 		}
-		return FaultReplay
-	case stamp <= s.floor || slices.Contains(s.taken, taken{stamp, signature}):
 		return FaultReplay
 	case off >= ticks(PeerLife):
 		return FaultTimestamp
@@ -138,10 +140,10 @@ func (c *Peers) Check(now time.Time, p Peer, stamp, signature uint64) Fault {
 // from a port. "If TSnew > TSlast" it is the last one from now on. Where the port has
 // as many as it may, its own oldest is forgotten.
 func (c *Peers) Accept(now time.Time, p Peer, stamp, signature uint64, port string) Fault {
-	next := &peerState{port: port, stamp: stamp, received: now}
+	next := &peerState{port: port, stamp: stamp, received: now, seen: now}
 	if v, known := c.known.Load(p); known {
 		s := v.(*peerState)
-		if s.stamp > stamp && !s.past(now) {
+		if s.stamp > stamp {
 			next.stamp, next.received = s.stamp, s.received
 		}
 		next.taken, next.floor = s.taken, s.floor
@@ -153,12 +155,11 @@ func (c *Peers) Accept(now time.Time, p Peer, stamp, signature uint64, port stri
 		var oldest Peer
 		var of *peerState
 		for q, s := range mine {
-			if of == nil || s.received.Before(of.received) {
+			if of == nil || s.seen.Before(of.seen) {
 				oldest, of = q, s
 			}
 		}
 		if of == nil {
-			c.known.Delete(p)
 			return FaultPeers
 		}
 		c.forget(oldest, of)
@@ -213,7 +214,7 @@ func (c *Peers) leave(p Peer, s *peerState) {
 func (c *Peers) Expire(now time.Time) {
 	for _, mine := range c.ports {
 		for p, s := range mine {
-			if now.Sub(s.received) > PeerLife && s.past(now) {
+			if now.Sub(s.seen) > PeerLife && s.past(now) {
 				c.forget(p, s)
 			}
 		}
