@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"damselfly/internal/config"
+	"damselfly/internal/topology"
 )
 
 type checkCmd struct{ configured }
@@ -45,12 +47,16 @@ func (c *checkCmd) Run(e *env) error {
 // the same, as those who sign nothing do not mind.
 func dated(file string, cfg *config.Config, now time.Time) error {
 	var mistakes config.Mistakes
-	for _, n := range cfg.Topology.Networks {
-		if n.Send == nil || n.Send.Chain == nil {
+	for i, n := range cfg.Topology.Networks {
+		routed := slices.ContainsFunc(cfg.Topology.Routers, func(r topology.RouterSpec) bool {
+			return slices.ContainsFunc(r.Networks, func(p topology.PresenceSpec) bool { return p.Network == n.Name })
+		})
+		if n.Send == nil || n.Send.Chain == nil || !routed {
 			continue
 		}
 		if what, valid := n.Send.Chain.Dated(now); !valid {
-			mistakes = append(mistakes, config.Mistake{File: file, Path: "send.certificate", Message: "network " + n.Name + ": " + what})
+			path := fmt.Sprintf("networks[%d].send.certificate", i)
+			mistakes = append(mistakes, config.Mistake{File: file, Path: path, Message: "of network " + n.Name + ": " + what})
 		}
 	}
 	if len(mistakes) > 0 {

@@ -151,7 +151,7 @@ func TestCheckDates(t *testing.T) {
 		want  string
 	}{
 		{time.Now().Add(time.Hour), 0, "valid: bridge br"},
-		{time.Date(2020, 1, 2, 3, 4, 0, 0, time.UTC), 1, "send.certificate: network blue: its certificates were valid until 2020-01-02 03:04 UTC: hosts"},
+		{time.Date(2020, 1, 2, 3, 4, 0, 0, time.UTC), 1, "networks[0].send.certificate: of network blue: its certificates were valid until 2020-01-02 03:04 UTC: hosts"},
 	} {
 		file := write(t, "damselfly.yaml", fmt.Sprintf(`
 bridge: br

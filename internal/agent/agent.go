@@ -304,7 +304,9 @@ func (a *Agent) limit(port uint16, class uint8) pipeline.Limit {
 
 func (a *Agent) said(network string, linkLocal netip.Addr) {
 	a.memory.Said(network, linkLocal)
-	a.signers.forget(linkLocal, a.snapshot.Load())
+	if snap := a.snapshot.Load(); snap != nil {
+		a.signers.said(network, linkLocal, snap)
+	}
 	a.changed()
 }
 

@@ -241,8 +241,8 @@ func (a *Agent) publish(snap *topology.Snapshot) {
 	if a.snapshot.Load() == snap {
 		return
 	}
-	a.signers.add(snap)
 	a.snapshot.Store(snap)
+	a.signers.publish(snap) // behind it, so that who says an end meanwhile has the new one
 	a.generation.Add(1)
 }
 

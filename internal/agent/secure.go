@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -100,6 +101,7 @@ func (c *secured) warn(now time.Time) {
 	if c.snap == nil {
 		return
 	}
+	maps.DeleteFunc(c.dated, func(name string, _ time.Time) bool { return c.snap.NetworkNamed(name) == nil })
 	for _, n := range c.snap.Networks {
 		if !n.Signs() || n.Send.Identity.Chain == nil {
 			continue
@@ -115,24 +117,36 @@ func (c *secured) warn(now time.Time) {
 	}
 }
 
-// signers are the identities that sign for networks, by their addresses, and those that
-// did until their end was told. They are for anybody.
-type signers struct{ known sync.Map } // netip.Addr to *send.Identity
+// signers are the identities that sign for networks, and those that did until their end
+// was told. They are for anybody.
+type signers struct{ known sync.Map } // signer to *send.Identity
 
-// forget drops one whose end is told, unless snap has it again.
-func (s *signers) forget(a netip.Addr, snap *topology.Snapshot) {
-	s.known.Delete(a)
-	if snap != nil {
-		s.add(snap)
-	}
+// signer is one's network by its key, and its address.
+type signer struct {
+	network uint16
+	addr    netip.Addr
 }
 
-// add takes those of a snapshot.
-func (s *signers) add(snap *topology.Snapshot) {
+// publish takes those of a snapshot that is served, and drops those whose network is
+// gone: nobody is left to be told.
+func (s *signers) publish(snap *topology.Snapshot) {
 	for _, n := range snap.Networks {
 		if n.Signs() {
-			s.known.Store(n.Send.Identity.Address, n.Send.Identity)
+			s.known.Store(signer{n.Key, n.Send.Identity.Address}, n.Send.Identity)
 		}
+	}
+	s.known.Range(func(at, _ any) bool {
+		if snap.Network(at.(signer).network) == nil {
+			s.known.Delete(at)
+		}
+		return true
+	})
+}
+
+// said drops one whose end is told, unless it is served again by now.
+func (s *signers) said(network string, a netip.Addr, snap *topology.Snapshot) {
+	if n := snap.NetworkNamed(network); n != nil && !(n.Signs() && n.Send.Identity.Address == a) {
+		s.known.Delete(signer{n.Key, a})
 	}
 }
 
@@ -142,7 +156,7 @@ func (s *signers) add(snap *topology.Snapshot) {
 // signed in another life of Damselfly, with a key or modifier that is gone, is taken
 // back unsigned.
 func (a *Agent) composeAdverts(network uint16, mac wire.MAC, linkLocal netip.Addr, adverts []topology.Advert, now time.Time, r *pipeline.Replies) {
-	if id, signs := a.signers.known.Load(linkLocal); signs {
+	if id, signs := a.signers.known.Load(signer{network, linkLocal}); signs {
 		ra.MulticastSigned(network, mac, id.(*send.Identity), adverts, now, r)
 		return
 	}

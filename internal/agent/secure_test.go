@@ -79,3 +79,50 @@ func TestCertificateEnds(t *testing.T) {
 		}
 	}
 }
+
+// TestSigners: who signs is known while it is served, and on until its end is told; with
+// its network it is forgotten.
+func TestSigners(t *testing.T) {
+	t.Parallel()
+	key, err := send.ParseKey(fixtures.RouterKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := func(modifier byte, networks ...string) *topology.Snapshot {
+		in := topology.Input{Keys: topology.Keys{Networks: map[string]uint16{}}, Spec: &topology.Spec{Routers: []topology.RouterSpec{{Name: "r1"}}}, Modifiers: map[string]send.Modifier{}}
+		for i, name := range networks {
+			in.Keys.Networks[name] = uint16(name[0])
+			in.Modifiers[name] = send.Modifier{modifier, byte(i)}
+			in.Spec.Networks = append(in.Spec.Networks, topology.NetworkSpec{
+				Name: name, Subnets: []topology.SubnetSpec{{Prefix: netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, name[0]}), 64)}},
+				Send: &topology.SendSpec{Mode: topology.SendPrefer, Key: key, Sec: new(int)},
+			})
+			in.Spec.Routers[0].Networks = append(in.Spec.Routers[0].Networks, topology.PresenceSpec{Network: name})
+		}
+		s, problems := new(topology.Builder).Build(in)
+		if s == nil || len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		return s
+	}
+	var s signers
+	known := func(n *topology.Network) bool {
+		_, ok := s.known.Load(signer{n.Key, n.Send.Identity.Address})
+		return ok
+	}
+	old, now := served(1, "a", "b"), served(2, "a")
+	a, b, next := old.NetworkNamed("a"), old.NetworkNamed("b"), now.NetworkNamed("a")
+	s.publish(old)
+	if !known(a) || !known(b) {
+		t.Error("who signs is not known")
+	}
+	s.publish(now)
+	if !known(a) || known(b) || !known(next) {
+		t.Errorf("once there is another: %v, %v, %v", known(a), known(b), known(next))
+	}
+	s.said("a", next.Send.Identity.Address, now)
+	s.said("a", a.Send.Identity.Address, now)
+	if known(a) || !known(next) {
+		t.Errorf("once its end is told: %v, %v", known(a), known(next))
+	}
+}
