@@ -119,10 +119,12 @@ func (l *Lane) proxied(n *topology.Network, e *multicast.Event, r *pipeline.Repl
 		return
 	}
 	for i := range e.Records {
-		switch record := &e.Records[i]; {
+		record := &e.Records[i]
+		switch {
 		case record.Type == wire.BlockOldSources:
 		case record.Type == wire.ChangeToInclude && len(record.Sources) == 0:
 			l.toAll(n, nil, n.Router.MAC, n.Router.LinkLocal, wire.AllRouters, wire.AppendListenerV1(nil, wire.TypeMLDDone, record.Group), r)
+		case i > 0 && e.Records[i-1].Type == record.Type && e.Records[i-1].Group == record.Group: // more sources of it
 		default:
 			l.toAll(n, nil, n.Router.MAC, n.Router.LinkLocal, record.Group, wire.AppendListenerV1(nil, wire.TypeMLDv1Report, record.Group), r)
 		}

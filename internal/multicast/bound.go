@@ -1,6 +1,9 @@
 package multicast
 
 import (
+	"net/netip"
+	"slices"
+
 	"damselfly/internal/topology"
 	"damselfly/internal/wire"
 )
@@ -20,7 +23,7 @@ func (m *member) adds(c Change) (n int) {
 	switch {
 	case m == nil:
 		return len(c.Sources)
-	case c.Type == wire.ModeIsExclude || c.Type == wire.ChangeToExclude: // in place of all others
+	case m.replaced(c):
 		return len(c.Sources) - len(m.sources)
 	case c.Type == wire.BlockOldSources && !m.exclude:
 		return 0
@@ -31,6 +34,24 @@ func (m *member) adds(c Change) (n int) {
 		}
 	}
 	return n
+}
+
+// replaced reports whether a change's sources take the place of all others.
+func (m *member) replaced(c Change) bool {
+	switch c.Type {
+	case wire.ModeIsExclude, wire.ChangeToExclude:
+		return true
+	case wire.ModeIsInclude, wire.ChangeToInclude:
+		return m.exclude && m.port.conf.FastLeave // see mirror
+	}
+	return false
+}
+
+// distinct is a list with each address once.
+func distinct(list []netip.Addr) []netip.Addr {
+	list = slices.Clone(list)
+	sortAddrs(list)
+	return slices.Compact(list)
 }
 
 // room reports whether a port may name more sources.

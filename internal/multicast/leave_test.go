@@ -356,5 +356,13 @@ func TestSourcesCountOnce(t *testing.T) {
 		say(toEx, sources[:200], 200, 1)
 		say(isEx, sources[56:], 200, 1)
 		say(block, sources, 256, 1)
+		if port == "g" {
+			say(toIn, sources[:100], 100, 0) // in place of those
+		}
+		twice := make([]string, 300)
+		for i := range twice {
+			twice[i] = sources[0]
+		}
+		say(toEx, twice, 1, 1)
 	}
 }

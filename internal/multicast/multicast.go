@@ -17,7 +17,6 @@ const (
 	Terminate
 	// Retell: the Records, to multicast routers, on behalf of the Port, which has moved.
 	Retell
-
 	// Report: the Records, to multicast routers, of what the network's router listens to itself; by MLDv1 if Old.
 	Report
 

@@ -27,6 +27,8 @@ type proxy struct {
 	// answer is when a General Query is answered, 0 for none; about is when those about groups are.
 	answer time.Duration
 	about  map[netip.Addr]time.Duration
+	// ends says that it is not configured any more.
+	ends bool
 	// old is until when a querier of version 1 is taken to be there (RFC 9777 section 8.2.1).
 	old time.Duration
 }
@@ -51,15 +53,13 @@ func (t *Table) upstreams(s *topology.Snapshot) {
 	for name, n := range t.networks {
 		switch p := wanted[name]; {
 		case p == nil && n.proxy != nil:
-			for _, g := range slices.SortedFunc(maps.Keys(n.proxy.told), netip.Addr.Compare) {
-				t.report(n, []wire.Record{{Type: wire.ChangeToInclude, Group: g}})
-			}
-			n.proxy = nil
+			n.proxy.down, n.proxy.ends = nil, true // nothing is wanted any more, which is told as often as else
+			t.changed = true
 		case p != nil && n.proxy == nil:
 			n.proxy = p
 			t.changed = true
 		case p != nil:
-			n.proxy.down, n.proxy.boundary = p.down, p.boundary
+			n.proxy.down, n.proxy.boundary, n.proxy.ends = p.down, p.boundary, false
 			t.changed = true
 		}
 	}
@@ -121,6 +121,14 @@ func (t *Table) retell(now time.Duration, n *network) {
 	}
 	p.told = next
 	t.tellChanges(now, n, changed)
+	n.endProxy()
+}
+
+// endProxy drops a proxy that is not configured any more once its end is told.
+func (n *network) endProxy() {
+	if p := n.proxy; p.ends && len(p.told)+len(p.changes) == 0 {
+		n.proxy = nil
+	}
 }
 
 // asked plans the answer to a Query about a group or, without one, all: of each there is one pending,
@@ -150,6 +158,7 @@ func (t *Table) turnProxy(now time.Duration, n *network) {
 		}
 	}
 	t.tellChanges(now, n, again)
+	n.endProxy()
 }
 
 // answerDue gives the answers that are due.

@@ -137,8 +137,19 @@ func TestProxy(t *testing.T) {
 		}
 		w.pass(2 * time.Second)
 	}
+	// Its end is told as often as all else, of all groups at once.
+	if got, want := w.downstream("v", toEx, "ff1e::4"), "to-ex ff1e::4 (v1)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	w.pass(10 * time.Second)
 	w.spec.Routers[0].Multicast = nil
 	w.serve()
+	if got, want := w.proxied(), "to-in ff1e::1 (v1); to-in ff1e::4 (v1)"; got != want {
+		t.Errorf("the end: %q, want %q", got, want)
+	}
+	if got := w.proxiedIn(5 * time.Second); len(got) != 1 || !strings.HasSuffix(got[0], " to-in ff1e::1 (v1); to-in ff1e::4 (v1)") {
+		t.Errorf("the end once more: %q", got)
+	}
 	if n := w.networks["blue"]; n.proxy != nil {
 		t.Error("still listens for others")
 	}
@@ -194,8 +205,8 @@ func TestProxyLongLists(t *testing.T) {
 		}
 		w.Show()
 		if typ == toEx || typ == isEx {
-			if len(seen) < fit*3/4 || len(seen) > number {
-				t.Errorf("%s: %d sources, want up to %d", what, len(seen), fit)
+			if want := min(number, fit); len(seen) != want {
+				t.Errorf("%s: %d sources, want %d", what, len(seen), want)
 			}
 		} else if len(seen) != number {
 			t.Errorf("%s: %d sources, want %d", what, len(seen), number)

@@ -6,8 +6,9 @@ import (
 	"damselfly/internal/wire"
 )
 
-// sourcesPerRecord keeps a record within a packet of 1,280 octets.
-const sourcesPerRecord = 64
+// sourcesPerRecord is how many sources of a record fit a packet of 1,280 octets, behind
+// its header, a Router Alert and the report's own.
+const sourcesPerRecord = (1280 - wire.IPv6Len - 8 - 8 - wire.ListenerRecordLen) / 16
 
 // current adds the records of what is wanted of a group (RFC 9777 section 5.2.12).
 func current(list []wire.Record, g netip.Addr, w wants) []wire.Record {

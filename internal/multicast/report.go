@@ -40,6 +40,9 @@ func (t *Table) Report(now time.Duration, network, at string, c Change, old bool
 	}
 	outcome := Taken
 	if !p.room(m.adds(c)) {
+		c.Sources = distinct(c.Sources)
+	}
+	if !p.room(m.adds(c)) {
 		switch c.Type {
 		case wire.BlockOldSources:
 			return ManySources
