@@ -24,8 +24,8 @@ func (l *Lane) unsigned(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 }
 
 // unsecured ends what speaks unsigned for an address whose holder signs: what is not
-// secured may not change entries that are (RFC 3971 section 8). A probe for such an address changes nothing, and its holder has
-// to hear it to object.
+// secured may not change entries that are (RFC 3971 section 8). A probe for such an
+// address changes nothing, and its holder has to hear it to object.
 func (l *Lane) unsecured(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	switch p.ICMPv6().Type() {
 	case wire.TypeRouterSolicit:
