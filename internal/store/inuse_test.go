@@ -3,10 +3,13 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 const missed = "the journal of the state is missing or empty"
@@ -189,5 +192,28 @@ func TestJournalCannotTurn(t *testing.T) {
 	s, logged = mustOpen(t, dir)
 	if got := all(t, s.journal); len(got) != n || logged.Len() > 0 {
 		t.Errorf("%d of %d records, logged %q", len(got), n, logged)
+	}
+}
+
+// TestCloseWithChild: a directory is free once it is closed, though a child that was
+// forked meanwhile has its files still.
+func TestCloseWithChild(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, _ := mustOpen(t, dir)
+	child, err := unix.Dup(int(s.lock.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(child)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := open(dir, slog.New(slog.DiscardHandler), migrations(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -48,3 +48,10 @@ func lockDir(dir string, patience time.Duration) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// unlock gives the directory to the next. The lock is taken off, not only the file closed: a
+// child that some other goroutine is just starting has the file, too, until it runs its
+// own program.
+func unlock(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
+}

@@ -161,7 +161,7 @@ func (s *Store) Close() error {
 		}
 	}
 	// Last, so that nobody finds the directory free while the file is open.
-	if lockErr := s.lock.Close(); err == nil && lockErr != nil {
+	if lockErr := unlock(s.lock); err == nil && lockErr != nil {
 		err = fmt.Errorf("store: %w", lockErr)
 	}
 	return err
