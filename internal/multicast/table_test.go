@@ -46,7 +46,7 @@ func newWorld(change func(*topology.Spec)) *world {
 // serve has the Table serve the spec as it is now.
 func (w *world) serve() {
 	spec := w.spec
-	in := topology.Input{Spec: &spec, Keys: topology.Keys{Networks: map[string]uint16{"blue": 1, "red": 2}, Ports: map[string]uint16{"g": 1, "h": 2, "n": 3, "uplink of blue": 4, "r": 5, "v": 6, "w": 7}}}
+	in := topology.Input{Spec: &spec, Keys: topology.Keys{Networks: map[string]uint16{"blue": 1, "red": 2}, Ports: map[string]uint16{"g": 1, "h": 2, "n": 3, "uplink of blue": 4, "r": 5, "v": 6, "w": 7, "x": 8}}}
 	for name, port := range w.of {
 		in.Bindings = append(in.Bindings, topology.Binding{Interface: name, OFPort: port})
 	}
