@@ -151,15 +151,7 @@ func TestSecureCases(t *testing.T) {
 					}
 				}
 			}
-			list, err := fixtures.Dissect(t.TempDir(), all)
-			if err != nil || len(list) != len(all) {
-				t.Fatalf("tshark dissected %d of %d: %v", len(list), len(all), err)
-			}
-			for _, d := range list {
-				if d.Warnings != "" {
-					t.Errorf("tshark on a reply of type %s: %s", d.Type, d.Warnings)
-				}
-			}
+			fixtures.CheckDissected(t, all)
 			t.Logf("%d cases, %d answers, %d replays", len(fixtures.SecureCases()), len(all), replays)
 		})
 	}

@@ -48,13 +48,13 @@ func (c *checkCmd) Run(e *env) error {
 func dated(file string, cfg *config.Config, now time.Time) error {
 	var mistakes config.Mistakes
 	for i, n := range cfg.Topology.Networks {
+		if n.Send == nil || n.Send.Chain == nil {
+			continue
+		}
 		routed := slices.ContainsFunc(cfg.Topology.Routers, func(r topology.RouterSpec) bool {
 			return slices.ContainsFunc(r.Networks, func(p topology.PresenceSpec) bool { return p.Network == n.Name })
 		})
-		if n.Send == nil || n.Send.Chain == nil || !routed {
-			continue
-		}
-		if what, valid := n.Send.Chain.Dated(now); !valid {
+		if what, valid := n.Send.Chain.Dated(now); routed && !valid {
 			path := fmt.Sprintf("networks[%d].send.certificate", i)
 			mistakes = append(mistakes, config.Mistake{File: file, Path: path, Message: "of network " + n.Name + ": " + what})
 		}

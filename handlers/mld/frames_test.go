@@ -1,12 +1,9 @@
 package mld_test
 
 import (
-	"encoding/hex"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -57,29 +54,6 @@ func snapshot(t *testing.T, listening *topology.Listening) *topology.Snapshot {
 	return s
 }
 
-// frameCase is one line of testdata/frames.txt.
-type frameCase struct {
-	name, from, want string
-	frame            []byte
-}
-
-func frameCases(t *testing.T) (list []frameCase) {
-	t.Helper()
-	text, err := os.ReadFile("testdata/frames.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		f := strings.Split(strings.TrimSpace(line), "|")
-		frame, err := hex.DecodeString(f[3])
-		if err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, frameCase{f[0], f[1], f[2], frame})
-	}
-	return list
-}
-
 // ring takes what the fast lane hands over.
 type ring struct{ frames []pipeline.Frame }
 
@@ -126,18 +100,18 @@ func (l *lanes) end(from string, frame []byte) (string, []pipeline.Reply) {
 // TestFrames: every message that scapy writes, legal and forged, ends as it has to.
 func TestFrames(t *testing.T) {
 	t.Parallel()
-	cases := frameCases(t)
+	cases := fixtures.ListenerCases()
 	for _, c := range cases {
-		got, replies := newLanes(t, nil).end(c.from, c.frame)
-		if got != c.want {
-			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		got, replies := newLanes(t, nil).end(c.From, c.Frame)
+		if got != c.Reason {
+			t.Errorf("%s: %s, want %s", c.Name, got, c.Reason)
 		}
-		if relayed := len(replies) > 0; relayed != (c.want == "relayed") {
-			t.Errorf("%s: %d replies", c.name, len(replies))
+		if relayed := len(replies) > 0; relayed != (c.Reason == "relayed") {
+			t.Errorf("%s: %d replies", c.Name, len(replies))
 		}
 		for _, r := range replies {
-			if string(r.Data) != string(c.frame) || r.Out != 0 || r.Port != ports[c.from] {
-				t.Errorf("%s: re-sent as another, or not to all others: %+v", c.name, r)
+			if string(r.Data) != string(c.Frame) || r.Out != 0 || r.Port != ports[c.From] {
+				t.Errorf("%s: re-sent as another, or not to all others: %+v", c.Name, r)
 			}
 		}
 	}
@@ -150,21 +124,21 @@ func TestFrames(t *testing.T) {
 // host.
 func TestReportsGoToRouters(t *testing.T) {
 	t.Parallel()
-	for _, c := range frameCases(t) {
-		if c.want != "listener-heard" && c.want != "multicast-router-asked" {
+	for _, c := range fixtures.ListenerCases() {
+		if c.Reason != "listener-heard" && c.Reason != "multicast-router-asked" {
 			continue
 		}
-		got, replies := newLanes(t, &topology.Listening{Ready: true, Routers: []uint16{3, 5}}).end(c.from, c.frame)
+		got, replies := newLanes(t, &topology.Listening{Ready: true, Routers: []uint16{3, 5}}).end(c.From, c.Frame)
 		var out []uint32
 		for _, r := range replies {
 			out = append(out, r.Out)
 		}
 		want := []uint32{3, 5}
-		if c.from == "uplink" {
+		if c.From == "uplink" {
 			want = want[:1]
 		}
 		if got != "relayed" || len(out) != len(want) || out[0] != want[0] {
-			t.Errorf("%s: %s to %v, want %v", c.name, got, out, want)
+			t.Errorf("%s: %s to %v, want %v", c.Name, got, out, want)
 		}
 	}
 }
@@ -204,17 +178,9 @@ func TestSent(t *testing.T) {
 			t.Errorf("%d octets", len(reply.Data))
 		}
 	}
-	list, err := fixtures.Dissect(t.TempDir(), frames)
-	if err != nil {
-		t.Skip("tshark: ", err)
-	}
-	if want := 5 + 1 + 5 + 5; len(list) != want || len(frames) != want || types[130] != 5 || types[151] != 1 || types[153] != 5 || types[143] != 5 {
-		t.Errorf("%d of %d frames dissected, want %d: %v", len(list), len(frames), want, types)
-	}
-	for i, d := range list {
-		if d.Warnings != "" {
-			t.Errorf("frame %d, type %s: %s", i, d.Type, d.Warnings)
-		}
+	fixtures.CheckDissected(t, frames)
+	if want := 5 + 1 + 5 + 5; len(frames) != want || types[130] != 5 || types[151] != 1 || types[153] != 5 || types[143] != 5 {
+		t.Errorf("%d frames, want %d: %v", len(frames), want, types)
 	}
 	var p wire.Packet
 	for i, want := range []time.Duration{10 * time.Second, 10 * time.Second, 10 * time.Second, 10 * time.Second, 3599872 * time.Millisecond} {
@@ -256,28 +222,14 @@ func TestSentToOld(t *testing.T) {
 	if want := []string{report, report, report, done}; !slices.Equal(said, want) {
 		t.Errorf("said %q, want %q", said, want)
 	}
-	list, err := fixtures.Dissect(t.TempDir(), frames)
-	if err != nil {
-		t.Skip("tshark: ", err)
-	}
-	for i, d := range list {
-		if d.Warnings != "" {
-			t.Errorf("frame %d: %s", i, d.Warnings)
-		}
-	}
+	fixtures.CheckDissected(t, frames)
 }
 
 // FuzzHandle: whatever a guest sends, nothing fails, and a message is taken in only
 // from who may say it.
 func FuzzHandle(f *testing.F) {
-	text, err := os.ReadFile("testdata/frames.txt")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Split(strings.TrimSpace(line), "|")
-		frame, _ := hex.DecodeString(fields[3])
-		f.Add(frame)
+	for _, c := range fixtures.ListenerCases() {
+		f.Add(c.Frame)
 	}
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		l := newLanes(t, nil)

@@ -8,9 +8,6 @@ import (
 	"damselfly/pipeline"
 )
 
-// minMTU is that of every link (RFC 8200 section 5).
-const minMTU = 1280
-
 // PathSolicit handles a Certification Path Solicitation: it sends the certificates
 // that lead from a trust anchor to the router (RFC 3971 section 6.4.5), or says that
 // none does. It needs no signature.
@@ -50,7 +47,7 @@ func PathSolicit(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 		asked++
 		below = below || chain.Below(anchor)
 		// As many as the link that every host has takes; the first are those it wants most.
-		if advert.FrameLen()+len(anchor) <= wire.EthernetLen+minMTU {
+		if advert.FrameLen()+len(anchor) <= wire.EthernetLen+wire.MinMTU {
 			advert.Anchors = append(advert.Anchors, anchor...)
 		}
 	}

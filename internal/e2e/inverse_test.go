@@ -63,18 +63,10 @@ func endOf(seen ndSeen) (string, error) {
 // there are as many as are wanted.
 func dissected(t *testing.T, wanted int, frames [][]byte) {
 	t.Helper()
-	list, err := fixtures.Dissect(t.TempDir(), frames)
-	if err != nil {
-		t.Fatal(err)
+	if len(frames) != wanted {
+		t.Errorf("%d replies, want %d", len(frames), wanted)
 	}
-	if len(list) != wanted {
-		t.Errorf("tshark dissected %d replies, want %d", len(list), wanted)
-	}
-	for _, d := range list {
-		if d.Warnings != "" {
-			t.Errorf("tshark on a reply of type %s: %s", d.Type, d.Warnings)
-		}
-	}
+	fixtures.CheckDissected(t, frames)
 }
 
 // TestInverseBudget: a port lists who is there as often as its limit allows, whatever

@@ -2,10 +2,8 @@ package e2e
 
 import (
 	"bytes"
-	"encoding/hex"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// listenerTopology is the network that the frames of package mld were made for.
+// listenerTopology is the network that the frames of scapy were made for.
 const listenerTopology = `
 limits: {ns: 20000/20000, na: 20000/20000, echo: 20000/20000, mld: 20000/20000}
 networks:
@@ -33,43 +31,6 @@ ports:
   - {name: router, network: blue, mac: "02:00:00:00:00:13", router: true}
   - {name: nested, network: blue, unknown: true}
 `
-
-// listenerFrame is a frame of Multicast Listener or Router Discovery as scapy wrote
-// it, who sends it, and how it ends in Damselfly.
-type listenerFrame struct {
-	name, from, want string
-	data             []byte
-}
-
-// listenerFrames are all of them.
-func listenerFrames(t *testing.T) (list []listenerFrame) {
-	t.Helper()
-	text, err := os.ReadFile("../../handlers/mld/testdata/frames.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		f := strings.Split(strings.TrimSpace(line), "|")
-		data, err := hex.DecodeString(f[3])
-		if err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, listenerFrame{f[0], f[1], f[2], data})
-	}
-	return list
-}
-
-// scapyFrame is one of them.
-func scapyFrame(t *testing.T, name, from string) []byte {
-	t.Helper()
-	for _, f := range listenerFrames(t) {
-		if f.name == name && f.from == from {
-			return f.data
-		}
-	}
-	t.Fatalf("no frame %q of %s", name, from)
-	return nil
-}
 
 // listenerPlay is that network on a real bridge.
 type listenerPlay struct {
@@ -147,18 +108,18 @@ func TestListenerFrames(t *testing.T) {
 
 // table sends every frame, first what makes no router known.
 func (p *listenerPlay) table(t *testing.T, ends map[string]string) {
-	list := listenerFrames(t)
-	slices.SortStableFunc(list, func(a, b listenerFrame) int { return b2i(a.want == "relayed") - b2i(b.want == "relayed") })
+	list := fixtures.ListenerCases()
+	slices.SortStableFunc(list, func(a, b fixtures.ListenerCase) int { return b2i(a.Reason == "relayed") - b2i(b.Reason == "relayed") })
 	for _, f := range list {
-		t.Run(f.name, func(t *testing.T) {
-			seen := p.send(t, p.parties[f.from], f.data)
+		t.Run(f.Name, func(t *testing.T) {
+			seen := p.send(t, p.parties[f.From], f.Frame)
 			end := p.end(t, f, seen)
-			ends[f.name+" of "+f.from] = end
+			ends[f.Name+" of "+f.From] = end
 			want := map[string][][]byte{}
 			if end == "relayed" {
 				for port := range p.captures {
-					if port != f.from {
-						want[port] = [][]byte{f.data}
+					if port != f.From {
+						want[port] = [][]byte{f.Frame}
 					}
 				}
 			}
@@ -192,12 +153,12 @@ func (p *listenerPlay) notOwn(seen ndSeen) map[string][][]byte {
 }
 
 // end is how a frame ended, which has to be one way, and one that it may.
-func (p *listenerPlay) end(t *testing.T, f listenerFrame, seen ndSeen) string {
+func (p *listenerPlay) end(t *testing.T, f fixtures.ListenerCase, seen ndSeen) string {
 	t.Helper()
 	end, err := endOf(seen)
-	legal := f.want == "relayed" || f.want == "listener-heard" || f.want == "multicast-router-asked"
-	if err != nil || end != f.want && (legal || !strings.HasPrefix(end, "drop-")) {
-		t.Errorf("ended as %q, %v, want %s", end, err, f.want)
+	legal := f.Reason == "relayed" || f.Reason == "listener-heard" || f.Reason == "multicast-router-asked"
+	if err != nil || end != f.Reason && (legal || !strings.HasPrefix(end, "drop-")) {
+		t.Errorf("ended as %q, %v, want %s", end, err, f.Reason)
 	}
 	return end
 }
@@ -207,22 +168,22 @@ func (p *listenerPlay) end(t *testing.T, f listenerFrame, seen ndSeen) string {
 func (p *listenerPlay) toRouters(t *testing.T) {
 	for _, name := range []string{"advertisement|router", "advertisement behind the uplink|uplink"} {
 		what, from, _ := strings.Cut(name, "|")
-		p.send(t, p.parties[from], scapyFrame(t, what, from))
+		p.send(t, p.parties[from], fixtures.ListenerFrame(what, from))
 	}
 	(&multicastPlay{s: p.stage, d: p.daemon}).status(t, "two routers are known", func(m agent.MulticastStatus) bool { return len(m.Routers) == 2 })
-	for _, f := range listenerFrames(t) {
-		if f.want != "listener-heard" && f.want != "multicast-router-asked" {
+	for _, f := range fixtures.ListenerCases() {
+		if f.Reason != "listener-heard" && f.Reason != "multicast-router-asked" {
 			continue
 		}
-		seen := p.send(t, p.parties[f.from], f.data)
+		seen := p.send(t, p.parties[f.From], f.Frame)
 		want := map[string][][]byte{}
 		for _, to := range []string{"router", "uplink"} {
-			if to != f.from {
-				want[to] = [][]byte{f.data}
+			if to != f.From {
+				want[to] = [][]byte{f.Frame}
 			}
 		}
 		if d := cmp.Diff(want, p.notOwn(seen)); d != "" || seen.Reasons["relayed"] != 1 {
-			t.Errorf("%s: ended as %v, received (-want +got):\n%s", f.name, seen.Reasons, d)
+			t.Errorf("%s: ended as %v, received (-want +got):\n%s", f.Name, seen.Reasons, d)
 		}
 	}
 }

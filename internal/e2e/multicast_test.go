@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"damselfly/fixtures"
 	"damselfly/internal/agent"
 	"damselfly/internal/lab"
 	"damselfly/internal/stage"
@@ -320,7 +321,7 @@ func (p *multicastPlay) testRestart(t *testing.T) {
 // they say that they are none.
 func (p *multicastPlay) testRouters(t *testing.T) {
 	for _, name := range []string{"advertisement behind the uplink", "termination behind the uplink"} {
-		if err := p.vm[3].Inject(scapyFrame(t, name, "uplink")); err != nil {
+		if err := p.vm[3].Inject(fixtures.ListenerFrame(name, "uplink")); err != nil {
 			t.Fatal(err)
 		}
 		there := strings.HasPrefix(name, "adv")
@@ -335,7 +336,7 @@ func (p *multicastPlay) testRouters(t *testing.T) {
 
 // testQueriers: who asks from a lower address is left to it, and missed.
 func (p *multicastPlay) testQueriers(t *testing.T) {
-	low := scapyFrame(t, "query behind the uplink", "uplink")
+	low := fixtures.ListenerFrame("query behind the uplink", "uplink")
 	lower := lowerQuery(low)
 	if err := p.vm[3].Inject(lower); err != nil {
 		t.Fatal(err)
@@ -360,7 +361,7 @@ func lowerQuery(frame []byte) []byte {
 func (p *multicastPlay) testFlood(t *testing.T) {
 	l := listenTo(t, p.vm[1], groupA)
 	defer l.leave()
-	report := scapyFrame(t, "report IS_EX", "guest")
+	report := fixtures.ListenerFrame("report IS_EX", "guest")
 	memory := resident(t, p.d.PID())
 	for i := range 10000 {
 		b := append([]byte(nil), report...)

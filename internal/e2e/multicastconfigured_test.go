@@ -81,7 +81,7 @@ func (p *multicastPlay) testMoved(t *testing.T) {
 		return c
 	}
 	streams := at(spare, streamed)
-	if err := p.vm[3].Inject(scapyFrame(t, "advertisement behind the uplink", "uplink")); err != nil {
+	if err := p.vm[3].Inject(fixtures.ListenerFrame("advertisement behind the uplink", "uplink")); err != nil {
 		t.Fatal(err)
 	}
 	p.status(t, "a router behind the uplink", func(m agent.MulticastStatus) bool { return len(m.Routers) == 1 })
@@ -108,9 +108,7 @@ func (p *multicastPlay) testMoved(t *testing.T) {
 	if source := wire.IPv6(frames[0][wire.EthernetLen:]).Source().String(); source != "fe80::ff:fe00:12" {
 		t.Errorf("in the name of %s", source)
 	}
-	if list, err := fixtures.Dissect(t.TempDir(), frames); err != nil || len(list) != 1 || list[0].Warnings != "" {
-		t.Errorf("%+v, %v", list, err)
-	}
+	dissected(t, 1, frames)
 	lab.WaitFor(t, patience, "the stream where the port is now", func() error {
 		stream(t, p.vm[0], groupA, 1)
 		if len(streams.Frames()) == 0 {

@@ -73,7 +73,7 @@ func TestMulticastProxy(t *testing.T) {
 	listenTo(t, vm2, groupProxied)
 	received("from network to network", vm1, at2, 7, "")
 	// A router upstream asks, gets all, and is told who listens.
-	if err := up.Inject(scapyFrame(t, "query behind the uplink", "uplink")); err != nil {
+	if err := up.Inject(fixtures.ListenerFrame("query behind the uplink", "uplink")); err != nil {
 		t.Fatal(err)
 	}
 	var frames [][]byte
@@ -86,9 +86,7 @@ func TestMulticastProxy(t *testing.T) {
 		}
 		return errors.New("not yet")
 	})
-	if list, err := fixtures.Dissect(t.TempDir(), frames); err != nil || len(list) != 1 || list[0].Warnings != "" {
-		t.Errorf("%v, %v", list, err)
-	}
+	dissected(t, 1, frames)
 	received("upstream", vm1, atUp, 7, "02:00:00:00:0a:01")
 	before := len(at2.Frames())
 	lab.WaitFor(t, patience, "from upstream", func() error {

@@ -77,7 +77,7 @@ func TestMulticastRouterDiscovery(t *testing.T) {
 	}
 	booted(t, bluePrefix, vm1)
 	queries := len(asked.Frames())
-	if err := vm1.Inject(scapyFrame(t, "solicitation", "guest")); err != nil {
+	if err := vm1.Inject(fixtures.ListenerFrame("solicitation", "guest")); err != nil {
 		t.Fatal(err)
 	}
 	lab.WaitFor(t, patience, "the Linux bridge knows its router port", func() error {
@@ -114,16 +114,8 @@ func TestMulticastRouterDiscovery(t *testing.T) {
 			frames = append(frames, f.Data)
 		}
 	}
-	list, err := fixtures.Dissect(t.TempDir(), frames)
-	if err != nil || len(list) != len(frames) {
-		t.Fatalf("%d of %d frames dissected, %v", len(list), len(frames), err)
-	}
-	for _, d := range list {
-		if d.Warnings != "" {
-			t.Errorf("type %s: %s", d.Type, d.Warnings)
-		}
-	}
-	t.Logf("%d frames dissected; the Linux bridge says %s", len(list), strings.TrimSpace(routers()))
+	fixtures.CheckDissected(t, frames)
+	t.Logf("%d frames dissected; the Linux bridge says %s", len(frames), strings.TrimSpace(routers()))
 }
 
 // endedLater: a router that advertised itself, and left the configuration while nobody ran,

@@ -2,10 +2,10 @@ package explain
 
 import (
 	"encoding/hex"
-	"os"
 	"regexp"
-	"strings"
 	"testing"
+
+	"damselfly/fixtures"
 )
 
 // inBrackets are what is said of a frame's MAC addresses.
@@ -15,14 +15,10 @@ var inBrackets = regexp.MustCompile(` \(([0-9a-f]{2}:){5}[0-9a-f]{2}\)`)
 // Inverse Neighbor Discovery and Secure ND are called by their names.
 func TestFrameNames(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../handlers/mld/testdata/frames.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
 	frames := map[string]string{}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Split(strings.TrimSpace(line), "|"); frames[f[0]] == "" {
-			frames[f[0]] = f[3]
+	for _, c := range fixtures.ListenerCases() {
+		if frames[c.Name] == "" {
+			frames[c.Name] = hex.EncodeToString(c.Frame)
 		}
 	}
 	from := "020000000011" + "86dd" + "6000000000183aff" + ll(0x11)
