@@ -45,7 +45,7 @@ var (
 // baseSourceFlows are the parts of the source tables that all ports share. A
 // host without an address yet asks for routers and their certificates, probes and
 // reports groups (RFC 4861 section 6.3.7, RFC 3971 section 6.4.1, RFC 4862 section
-// 5.4.2, RFC 9777 section 5.2.13): whether it may is judged behind.
+// 5.4.2, RFC 9777 section 5.2.14): whether it may is judged behind.
 func (b *builder) baseSourceFlows() {
 	t := uint8(TableSourceAddress)
 	nobody := Match{}.Src(netip.IPv6Unspecified())

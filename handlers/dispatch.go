@@ -167,7 +167,7 @@ func stranger(p *packet.Packet, otherwise pipeline.Reason) pipeline.Reason {
 }
 
 // reports reports whether a host says which groups it listens to, which it does
-// also before it has an address (RFC 3590 section 4, RFC 9777 section 5.2.13).
+// also before it has an address (RFC 3590 section 4, RFC 9777 section 5.2.14).
 func reports(p *packet.Packet) bool {
 	if p.Protocol != wire.ProtocolICMPv6 || !p.IPv6.Destination().IsLinkLocalMulticast() {
 		return false

@@ -10,7 +10,7 @@ import (
 	"damselfly/pipeline"
 )
 
-// allReports is where reports go (RFC 9777 section 5.2.14).
+// allReports is where reports go (RFC 9777 section 5.2.15).
 var allReports = netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 15: 0x16})
 
 // Send adds what an event asks. What it names need not be there any more.

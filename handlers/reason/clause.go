@@ -101,7 +101,7 @@ var faultClauses = [wire.Faults]string{
 	wire.FaultHopLimitNotOne:           "RFC 9777 section 5",
 	wire.FaultNoRouterAlert:            "RFC 9777 section 5",
 	wire.FaultListenerLength:           "RFC 9777 section 8.1",
-	wire.FaultNotGroup:                 "RFC 9777 section 5.2.8",
+	wire.FaultNotGroup:                 "RFC 9777 section 5.2.9",
 	wire.FaultListenerDestination:      "RFC 9777 section 5.1.15",
 }
 

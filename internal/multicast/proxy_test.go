@@ -171,8 +171,8 @@ func TestProxyForgets(t *testing.T) {
 }
 
 // TestProxyLongLists: lists of sources that no packet of 1,280 octets can hold are told in several
-// records, those not wanted of a group in one, "containing as many source addresses as can fit" (RFC
-// 9777 section 5.2.15).
+// records, those not wanted of a group in one, "with as many source addresses as can fit" (RFC
+// 9777 section 5.2.16).
 func TestProxyLongLists(t *testing.T) {
 	t.Parallel()
 	const fit = (1280 - 40 - 8 - 8 - 20) / 16 // headers, Router Alert, report and record

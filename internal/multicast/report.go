@@ -86,7 +86,7 @@ func leaving(c Change) bool {
 }
 
 // mirror makes the state of a port that of its one listener, which knows best what it
-// wants. Long lists of sources come in several records (RFC 9777 section 5.2.15), so that one
+// wants. Long lists of sources come in several records (RFC 9777 section 5.2.16), so that one
 // of sources adds to those before.
 func (m *member) mirror(until time.Duration, c Change) {
 	switch c.Type {

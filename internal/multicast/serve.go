@@ -156,7 +156,7 @@ func (t *Table) release(now time.Duration, m *member) {
 }
 
 // records are what a listener behind the port would say of itself (RFC 9777 section
-// 5.2.12).
+// 5.2.13).
 func (p *port) records() (list []wire.Record) {
 	for _, g := range slices.SortedFunc(maps.Keys(p.members), netip.Addr.Compare) {
 		list = current(list, g, p.members[g].wants())

@@ -105,7 +105,7 @@ const (
 	FaultNoRouterAlert
 	// FaultListenerLength: records or sources of Multicast Listener Discovery beyond its end, or a Query of no version's length (RFC 9777 section 8.1).
 	FaultListenerLength
-	// FaultNotGroup: Multicast Listener Discovery about an address that is no group (RFC 9777 section 5.2.8).
+	// FaultNotGroup: Multicast Listener Discovery about an address that is no group (RFC 9777 section 5.2.9).
 	FaultNotGroup
 	// FaultListenerDestination: a General Query, or Multicast Router Discovery, that is not to the group it has to be to (RFC 9777 section 5.1.15).
 	FaultListenerDestination

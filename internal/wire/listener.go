@@ -13,7 +13,7 @@ const (
 	MLDv2QueryLen = 28
 	// MLDv2ReportLen is the length in octets of an MLDv2 Report without records (RFC 9777 section 5.2).
 	MLDv2ReportLen = 8
-	// ListenerRecordLen is the length in octets of a record without sources (RFC 9777 section 5.2.4).
+	// ListenerRecordLen is the length in octets of a record without sources (RFC 9777 section 5.2.5).
 	ListenerRecordLen = 20
 
 	// ListenerHopLimit is the hop limit of all Multicast Listener Discovery (RFC 9777 section 5).
@@ -61,7 +61,7 @@ func CheckListener(p *Packet, typ uint8, minLen int) (m ICMPv6, f Fault) {
 		return nil, FaultShort
 	case !VerifyChecksum(p.IPv6, ProtocolICMPv6, m):
 		return nil, FaultChecksum
-	// Before it has an address a node reports from :: (RFC 9777 section 5.2.13,
+	// Before it has an address a node reports from :: (RFC 9777 section 5.2.14,
 	// RFC 3590 section 4).
 	case !p.IPv6.SourceLinkLocal() && !p.IPv6.SourceUnspecified():
 		return nil, FaultNotLinkLocal
@@ -81,12 +81,12 @@ func CheckListenerQuery(p *Packet) (ListenerQuery, Fault) {
 	}
 	q := ListenerQuery(m)
 	switch {
-	// "If a node ... receives a Query message with the IPv6 Source Address set to
+	// "If a node ... receives a Query Message with the IPv6 Source Address set to
 	// the unspecified address (::), or any other address that is not a valid
 	// IPv6 link-local address, it MUST silently discard the message", section 5.1.14.
 	case p.IPv6.SourceUnspecified():
 		return nil, FaultUnspecifiedSource
-	// "Query messages that do not match any of the above conditions (e.g., a Query
+	// "Query Messages that do not match any of the above conditions (e.g., a Query
 	// of length 26 octets) MUST be silently ignored", section 8.1.
 	case len(m) > MLDv1Len && len(m) < MLDv2QueryLen:
 		return nil, FaultListenerLength
@@ -177,7 +177,7 @@ func CheckListenerV1(p *Packet, typ uint8) (netip.Addr, Fault) {
 	return netip.AddrFrom16([16]byte(group)), FaultNone
 }
 
-// RecordType is what a record of an MLDv2 Report says (RFC 9777 section 5.2.12).
+// RecordType is what a record of an MLDv2 Report says (RFC 9777 section 5.2.13).
 type RecordType uint8
 
 // The record types.
@@ -196,7 +196,8 @@ type ListenerReport []byte
 
 // CheckListenerReport applies the rules of RFC 9777 section 5.2: every record is
 // whole and about a group. What a record's type may be, its reader decides:
-// "Unrecognized Record Type values MUST be silently ignored", section 5.2.12.
+// "Multicast Address Records with an unrecognized Record Type value MUST be silently
+// ignored, with the rest of the report being processed", section 5.2.13.
 func CheckListenerReport(p *Packet) (ListenerReport, Fault) {
 	m, f := CheckListener(p, TypeMLDv2Report, MLDv2ReportLen)
 	if f != FaultNone {
@@ -236,7 +237,7 @@ func (r ListenerReport) Each(yield func(ListenerRecord) bool) {
 	}
 }
 
-// ListenerRecord is one record of a report (RFC 9777 section 5.2.4). Its gate is
+// ListenerRecord is one record of a report (RFC 9777 section 5.2.5). Its gate is
 // CheckListenerReport.
 type ListenerRecord []byte
 
