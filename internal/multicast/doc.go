@@ -12,6 +12,7 @@
 //	leave.go      what is left of a listener that leaves
 //	query.go      the querier: when it asks, and when another does
 //	proxy.go      what a router listens to on behalf of its other networks (RFC 4605)
+//	answer.go     what of that is answered to who asks
 //	change.go     how often a change of that is told
 //	record.go     the records in which it is
 //	router.go     multicast routers, found and made known

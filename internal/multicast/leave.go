@@ -30,7 +30,14 @@ func (n *network) lastListenerTime() time.Duration {
 // Time. Only the querier asks; without it times run as they were.
 func (t *Table) ask(now time.Duration, m *member, group bool, sources []netip.Addr) {
 	n := m.network
-	if !n.querying || !group && len(sources) == 0 {
+	if !n.querying {
+		return
+	}
+	until := now + n.lastListenerTime()
+	// "... for each of the sources in X that send to multicast address MA, with the Source Timer
+	// larger than LLQT", section 7.6.3.2: others are being asked for, or about to end.
+	sources = slices.DeleteFunc(slices.Clone(sources), func(s netip.Addr) bool { return m.sources[s] <= until })
+	if !group && len(sources) == 0 {
 		return
 	}
 	if group {
@@ -42,10 +49,8 @@ func (t *Table) ask(now time.Duration, m *member, group bool, sources []netip.Ad
 	for _, s := range sources {
 		m.left[s] = n.robustness
 	}
-	m.lower(now+n.lastListenerTime(), group, sources)
-	if m.again == 0 {
-		t.askNow(now, m)
-	}
+	m.lower(until, group, sources)
+	t.askNow(now, m) // and with these what is still to be asked for
 }
 
 // lower brings times down to until (RFC 9777 section 7.6.1): of sources and, with group,

@@ -63,6 +63,51 @@ func TestSourcesAreAskedFor(t *testing.T) {
 	w.want(t, "ff15::1 n:-b")
 }
 
+// TestQuestionsMerge: what is asked for meanwhile goes out at once, with what is still to be asked for,
+// and each as often as the robustness has it; who leaves again what is asked for already has nothing
+// asked for once more (RFC 9777 sections 7.4.2 and 7.6.3.2).
+func TestQuestionsMerge(t *testing.T) {
+	t.Parallel()
+	w := newWorld(nil)
+	w.say("n", allow, g1, a, b, c)
+	w.pass(time.Second)
+	w.sent = nil
+	w.say("n", block, g1, a)
+	w.pass(300 * time.Millisecond)
+	w.say("n", block, g1, a, b)
+	w.pass(time.Second)
+	w.say("n", block, g1, a, b)
+	w.pass(300 * time.Millisecond)
+	w.wantSent(t, "1s queries n ff15::1 2001:db8::a", "1.3s queries n ff15::1 2001:db8::a 2001:db8::b", "2.3s queries n ff15::1 2001:db8::b")
+	w.pass(399 * time.Millisecond)
+	w.want(t, "ff15::1 n:a,b,c")
+	w.pass(time.Millisecond)
+	w.want(t, "ff15::1 n:b,c")
+	w.pass(300 * time.Millisecond)
+	w.want(t, "ff15::1 n:c")
+	w.wantSent(t)
+}
+
+// TestListenerOfVersion1: where one is heard that knows no sources, what others say of sources is not
+// believed, for the Older Version Host Present Interval (RFC 9777 sections 8.3.2 and 9.13).
+func TestListenerOfVersion1(t *testing.T) {
+	t.Parallel()
+	w := newWorld(nil)
+	say := func(typ wire.RecordType, want string, sources ...string) {
+		t.Helper()
+		w.say("n", typ, g1, sources...)
+		w.want(t, want)
+	}
+	w.Report(w.now, "blue", "n", Change{Type: isEx, Group: addr(g1)}, true)
+	w.pass(older - time.Millisecond)
+	say(block, "ff15::1 n:all", a)
+	say(toEx, "ff15::1 n:all", a)
+	w.pass(time.Millisecond)
+	say(toEx, "ff15::1 n:all", a)
+	w.pass(2 * time.Second)
+	w.want(t, "ff15::1 n:-a")
+}
+
 // TestTables holds what is asked for to the tables of RFC 9777 sections 7.4.1 and 7.4.2: of
 // sources to be asked for there may be none, and then nobody is asked, and who listens
 // is known for as long as ever.

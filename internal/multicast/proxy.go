@@ -24,9 +24,9 @@ type proxy struct {
 	told map[netip.Addr]wants
 	// changes are those that are still to be told again, by group.
 	changes map[netip.Addr]*change
-	// answer is when a General Query is answered, 0 for none; about is when those about groups are.
+	// answer is when a General Query is answered, 0 for none; about are the answers to those about groups.
 	answer time.Duration
-	about  map[netip.Addr]time.Duration
+	about  map[netip.Addr]*answer
 	// ends says that it is not configured any more.
 	ends bool
 	// old is until when a querier of version 1 is taken to be there (RFC 9777 section 8.2.1).
@@ -41,7 +41,7 @@ func (t *Table) upstreams(s *topology.Snapshot) {
 			continue
 		}
 		p := &proxy{
-			boundary: r.Multicast.Boundary, told: map[netip.Addr]wants{}, changes: map[netip.Addr]*change{}, about: map[netip.Addr]time.Duration{},
+			boundary: r.Multicast.Boundary, told: map[netip.Addr]wants{}, changes: map[netip.Addr]*change{}, about: map[netip.Addr]*answer{},
 		}
 		for _, n := range r.Networks {
 			if n.Name != r.Multicast.Upstream && n.Multicast != nil {
@@ -131,24 +131,23 @@ func (n *network) endProxy() {
 	}
 }
 
-// asked plans the answer to a Query about a group or, without one, all: of each there is one pending,
-// the earliest, and none beside an earlier one about all (RFC 9777 section 6.2).
-func (p *proxy) asked(now time.Duration, group netip.Addr, response time.Duration, random func(time.Duration) time.Duration) {
-	at := now + max(random(response), 1)
-	switch _, told := p.told[group]; {
-	case p.answer != 0 && p.answer <= at:
-	case !group.IsMulticast():
-		p.answer = at
-	case told && (p.about[group] == 0 || at < p.about[group]):
-		p.about[group] = at
+// older takes a querier of version 1 to be there until then, 0 for no more. "Whenever a host changes its
+// compatibility mode, it cancels all its pending responses and retransmission timers" (RFC
+// 9777 section 8.2.1).
+func (p *proxy) older(until time.Duration) {
+	if (p.old > 0) != (until > 0) {
+		p.answer = 0
+		clear(p.about)
+		clear(p.changes)
 	}
+	p.old = until
 }
 
 // turnProxy sends what is due.
 func (t *Table) turnProxy(now time.Duration, n *network) {
 	p := n.proxy
-	if p.old <= now {
-		p.old = 0
+	if p.old > 0 && p.old <= now {
+		p.older(0)
 	}
 	t.answerDue(now, n)
 	var again []netip.Addr
@@ -161,37 +160,12 @@ func (t *Table) turnProxy(now time.Duration, n *network) {
 	n.endProxy()
 }
 
-// answerDue gives the answers that are due.
-func (t *Table) answerDue(now time.Duration, n *network) {
-	p := n.proxy
-	var groups []netip.Addr
-	for g, at := range p.about {
-		if at <= now {
-			groups = append(groups, g)
-			delete(p.about, g)
-		}
-	}
-	if p.answer != 0 && p.answer <= now {
-		groups, p.answer = slices.Collect(maps.Keys(p.told)), 0
-	}
-	sortAddrs(groups)
-	var records []wire.Record
-	for _, g := range groups {
-		if w, still := p.told[g]; still {
-			records = current(records, g, w)
-		}
-	}
-	if len(records) > 0 {
-		t.report(n, records)
-	}
-}
-
 // due tells when something is due.
 func (p *proxy) due(next func(time.Duration)) {
 	next(p.answer)
 	next(p.old)
-	for _, at := range p.about {
-		next(at)
+	for _, a := range p.about {
+		next(a.at)
 	}
 	for _, c := range p.changes {
 		next(c.again)

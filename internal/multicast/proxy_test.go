@@ -164,7 +164,7 @@ func TestProxyForgets(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	w.pass(10 * time.Second) // what is repeated
-	want := []string{"41.25s is-ex ff1e::1", "2m46.25s is-ex ff1e::1", "4m35s to-in ff1e::1"}
+	want := []string{"41.25s is-ex ff1e::1", "2m46.25s is-ex ff1e::1", "4m45s to-in ff1e::1"}
 	if got := w.proxiedIn(mali - 10*time.Second); !slices.Equal(got, want) {
 		t.Errorf("a silent listener: %q, want %q", got, want)
 	}
@@ -301,6 +301,7 @@ func TestProxyAnswers(t *testing.T) {
 		{"all, then a group later", []query{{0, 2 * time.Second, "::"}, {time.Second, 9 * time.Second, "ff1e::2"}}, []string{"2s " + first + "; " + second}},
 		{"two groups", []query{{0, 3 * time.Second, "ff1e::1"}, {time.Second, time.Second, "ff1e::2"}}, []string{"2s " + second, "3s " + first}},
 		{"a group, and sooner", []query{{0, 10 * time.Second, "ff1e::1"}, {time.Second, time.Second, "ff1e::1"}}, []string{"2s " + first}},
+		{"a group, and later", []query{{0, 2 * time.Second, "ff1e::1"}, {time.Second, 9 * time.Second, "ff1e::1"}}, []string{"2s " + first}},
 		{"all, and later", []query{{0, 2 * time.Second, "::"}, {time.Second, 9 * time.Second, "::"}}, []string{"2s " + first + "; " + second}},
 		{"a group that nobody listens to", []query{{0, time.Second, "ff1e::3"}}, nil},
 	} {
@@ -322,6 +323,97 @@ func TestProxyAnswers(t *testing.T) {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// TestProxyAnswersSources: who asks about sources hears which of them are wanted (RFC 9777 section
+// 6.3, Table 3), who asks about the group meanwhile of all of it (section 6.2, rules 4 and 5).
+func TestProxyAnswersSources(t *testing.T) {
+	t.Parallel()
+	all := make([]string, mostAsked+1)
+	for i := range all {
+		all[i] = netip.AddrFrom16([16]byte{0: 0x20, 14: byte(i >> 8), 15: byte(i)}).String()
+	}
+	type list []string
+	for _, tt := range []struct {
+		name    string
+		mode    wire.RecordType
+		sources list
+		queries []list
+		want    []string
+	}{
+		{"INCLUDE (A), B", toIn, list{a, b}, []list{{b, c}}, []string{"is-in b"}},
+		{"INCLUDE (A), none of B", toIn, list{a, b}, []list{{c}}, nil},
+		{"EXCLUDE (A), B", toEx, list{a, b}, []list{{b, c}}, []string{"is-in c"}},
+		{"EXCLUDE (A), none of B", toEx, list{a, b}, []list{{b, a}}, nil},
+		{"EXCLUDE ()", toEx, nil, []list{{b, a, b}}, []string{"is-in a b"}},
+		{"some, then others", toIn, list{a, b, c}, []list{{a}, {c, a}}, []string{"is-in a c"}},
+		{"some, then all", toIn, list{a, b}, []list{{a}, {}}, []string{"is-in a b"}},
+		{"all, then some", toEx, list{a}, []list{{}, {b}}, []string{"is-ex a"}},
+		{"more than are kept", toEx, list{a}, []list{all[:mostAsked], all[mostAsked:]}, []string{"is-ex a"}},
+		{"some, then all groups", toIn, list{a, b}, []list{{a}, nil}, []string{"is-in a b"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newProxy()
+			w.downstream("v", tt.mode, "ff1e::1", tt.sources...)
+			w.pass(45 * time.Second)
+			for _, q := range tt.queries {
+				ask := Query{Source: addr("fe80::1"), Group: addr("ff1e::1"), MaxResponse: time.Second, Version: 2}
+				if q == nil {
+					ask.Group = netip.IPv6Unspecified()
+				}
+				for _, s := range q {
+					ask.Sources = append(ask.Sources, addr(s))
+				}
+				w.Asked(w.now, "blue", "uplink of blue", ask)
+			}
+			got := w.proxiedIn(20 * time.Second)
+			for i := range got {
+				got[i] = strings.ReplaceAll(strings.TrimPrefix(got[i], "1m1s "), " ff1e::1", "")
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestProxyOfVersion1: who asks all by version 1 hears by version 1 from then on, for the Older Version
+// Querier Present Interval, and what was pending before either change is not sent (RFC 9777
+// section 8.2.1).
+func TestProxyOfVersion1(t *testing.T) {
+	t.Parallel()
+	w := newProxy()
+	w.pass(45 * time.Second)
+	ask := Query{Source: addr("fe80::1"), Group: netip.IPv6Unspecified(), MaxResponse: 2 * time.Second, Version: 1}
+	if got, want := w.downstream("v", toEx, "ff1e::1"), "to-ex ff1e::1"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	about := ask
+	about.Group = addr("ff1e::1")
+	w.Asked(w.now, "blue", "uplink of blue", about)
+	if got, want := w.proxiedIn(10*time.Second), []string{"1m1s to-ex ff1e::1", "1m2s is-ex ff1e::1"}; !slices.Equal(got, want) {
+		t.Errorf("asked about a group: %q, want %q", got, want)
+	}
+	w.downstream("v", toEx, "ff1e::2")
+	about.MaxResponse = time.Second
+	w.Asked(w.now, "blue", "uplink of blue", about)
+	w.Asked(w.now, "blue", "uplink of blue", ask)
+	if got, want := w.proxiedIn(10*time.Second), []string{"1m12s is-ex ff1e::1 (v1); is-ex ff1e::2 (v1)"}; !slices.Equal(got, want) {
+		t.Errorf("asked all: %q, want %q", got, want)
+	}
+	w.downstream("v", isEx, "ff1e::1")
+	w.downstream("v", isEx, "ff1e::2")
+	w.pass(older - 10*time.Second - time.Second/2)
+	if got, want := w.downstream("v", toEx, "ff1e::3"), "to-ex ff1e::3 (v1)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	w.pass(time.Second / 2)
+	if got := w.proxiedIn(5 * time.Second); got != nil {
+		t.Errorf("when version 1 is over: %q", got)
+	}
+	if got, want := w.downstream("v", toEx, "ff1e::4"), "to-ex ff1e::4"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

@@ -32,9 +32,15 @@ type querier struct {
 	ready    bool
 }
 
-// listenerInterval is how long a listener is known that says nothing (RFC 9777
-// section 9.4).
+// listenerInterval is how long a listener is known that says nothing: "([Robustness Variable]
+// times [Query Interval]) plus 2 times [Query Response Interval]" (RFC 9777 section 9.4).
 func (n *network) listenerInterval() time.Duration {
+	return n.interval*time.Duration(n.robustness) + 2*n.conf.ResponseInterval
+}
+
+// olderInterval is how long a listener or a querier is taken to be of version 1 that was heard
+// to be (RFC 9777 sections 9.12 and 9.13).
+func (n *network) olderInterval() time.Duration {
 	return n.interval*time.Duration(n.robustness) + n.conf.ResponseInterval
 }
 
@@ -82,7 +88,7 @@ func (t *Table) general(now time.Duration, n *network) {
 func (t *Table) query(now time.Duration, n *network, at string, q wire.Query) {
 	t.tell(Event{Kind: Ask, Network: n.name, Port: at, Query: q})
 	if n.proxy != nil {
-		n.proxy.asked(now, q.Group, q.MaxResponse, t.random)
+		n.proxy.asked(now, q.Group, q.Sources, q.MaxResponse, t.random)
 		t.plan(now, n)
 	}
 }
@@ -142,10 +148,12 @@ func (t *Table) Asked(now time.Duration, network, at string, q Query) {
 		t.lowerAll(now, n, q)
 	}
 	if n.proxy != nil {
-		n.proxy.asked(now, q.Group, q.MaxResponse, t.random)
-		if q.Version == 1 {
-			n.proxy.old = now + n.otherInterval()
+		// "... whenever an MLDv1 Multicast Address Listener General Query is received",
+		// section 8.2.1.
+		if q.Version == 1 && q.Group.IsUnspecified() {
+			n.proxy.older(now + n.olderInterval())
 		}
+		n.proxy.asked(now, q.Group, q.Sources, q.MaxResponse, t.random)
 	}
 	t.plan(now, n)
 }

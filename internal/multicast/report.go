@@ -54,10 +54,9 @@ func (t *Table) Report(now time.Duration, network, at string, c Change, old bool
 	if m = t.join(n, p, c.Group); m == nil {
 		return ManyGroups
 	}
-	life := n.listenerInterval()
 	switch {
 	case old && c.Type == wire.ModeIsExclude:
-		m.old = now + life // section 9.13: the Older Version Host Present Timeout
+		m.old = now + n.olderInterval()
 	// "When Multicast Address Compatibility Mode is MLDv1, a router internally
 	// translates ... MLDv2 BLOCK messages are ignored, as are source-lists in TO_EX()
 	// messages", section 8.3.2.
@@ -68,7 +67,7 @@ func (t *Table) Report(now time.Duration, network, at string, c Change, old bool
 	}
 	before := m.wants()
 	if p.conf.FastLeave {
-		m.mirror(now+life, c)
+		m.mirror(now+n.listenerInterval(), c)
 	} else {
 		t.table(now, m, c)
 	}

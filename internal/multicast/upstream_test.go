@@ -27,7 +27,8 @@ type upstream struct {
 func (u *upstream) hear(e Event) {
 	misses := map[netip.Addr]bool{}
 	for _, r := range e.Records {
-		if _, known := misses[r.Group]; u.deaf && !known {
+		current := r.Type == wire.ModeIsInclude || r.Type == wire.ModeIsExclude
+		if _, known := misses[r.Group]; u.deaf && !known && !current {
 			misses[r.Group] = !u.missed[r.Group]
 			u.missed[r.Group] = misses[r.Group]
 		}
@@ -40,8 +41,14 @@ func (u *upstream) hear(e Event) {
 		sortAddrs(both)
 		change := true
 		switch {
-		case r.Type == wire.ModeIsInclude, r.Type == wire.ChangeToInclude:
-			w, change = wants{sources: sources}, r.Type == wire.ChangeToInclude
+		case r.Type == wire.ModeIsInclude: // INCLUDE (A+B); EXCLUDE (X+A,Y-A)
+			if change = false; w.exclude {
+				w.sources = without(w.sources, sources)
+			} else {
+				w.sources = both
+			}
+		case r.Type == wire.ChangeToInclude:
+			w = wants{sources: sources}
 		case r.Type == wire.ModeIsExclude, r.Type == wire.ChangeToExclude:
 			w, change = wants{exclude: true, sources: sources}, r.Type == wire.ChangeToExclude
 		case (r.Type == wire.BlockOldSources) == w.exclude:
@@ -162,6 +169,7 @@ func TestUpstream(t *testing.T) {
 				}
 				if rapid.Bool().Draw(t, "specific") {
 					q.Group = rapid.SampledFrom(groups).Draw(t, "about")
+					q.Sources = rapid.SliceOf(rapid.SampledFrom(sources)).Draw(t, "sources asked for")
 				}
 				w.Asked(w.now, "blue", "uplink of blue", q)
 			},
