@@ -120,6 +120,20 @@ func TestFrames(t *testing.T) {
 	}
 }
 
+// TestAskedOfOne: who asks the network's router alone is taken for a multicast router as who asks
+// all, who asks somebody else is not (RFC 9777 section 5.1.15).
+func TestAskedOfOne(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]int{"query": 1, "query v1 to all routers": 1, "query to all MLDv2 routers": 1, "query to the router": 1, "query to a guest": 0, "general query to a group": 0} {
+		l := newLanes(t, nil)
+		l.end("router", fixtures.ListenerFrame(name, "router"))
+		l.table.Show()
+		if routers := l.table.View().Networks()["blue"].Routers; len(routers) != want {
+			t.Errorf("%s: multicast routers are at %q, want %d", name, routers, want)
+		}
+	}
+}
+
 // TestReportsGoToRouters: what listeners say is for multicast routers, and for no
 // host.
 func TestReportsGoToRouters(t *testing.T) {

@@ -126,7 +126,14 @@ func (l *Lane) decide(p *packet.Packet, m *message, r *pipeline.Replies) pipelin
 	network, at, source := p.Network.Name, p.Port.Name, p.IPv6.Source()
 	switch m.typ {
 	case wire.TypeMLDQuery:
-		l.Table.Asked(l.Uptime, network, at, l.query(source, m.query))
+		to := p.IPv6.Destination()
+		own := p.Network.Router != nil && to == p.Network.Router.LinkLocal
+		if own || to.IsMulticast() { // others' are asked of them alone
+			l.Table.Asked(l.Uptime, network, at, l.query(source, m.query))
+		}
+		if own {
+			return reason.ListenersAsked
+		}
 		return p.Relay(r)
 	case wire.TypeMRDAdvert:
 		l.Table.Advertised(l.Uptime, network, at, source, m.advert.Interval())

@@ -10,9 +10,6 @@ import (
 	"damselfly/pipeline"
 )
 
-// allReports is where reports go (RFC 9777 section 5.2.15).
-var allReports = netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 15: 0x16})
-
 // Send adds what an event asks. What it names need not be there any more.
 func (l *Lane) Send(e *multicast.Event, r *pipeline.Replies) {
 	if e.Kind == multicast.Terminate {
@@ -100,7 +97,7 @@ func (l *Lane) tell(n *topology.Network, but *topology.Port, mac wire.MAC, sourc
 		}
 		body := wire.AppendReport(nil, records[:fit])
 		records = records[fit:]
-		l.toAll(n, but, mac, source, allReports, body, r)
+		l.toAll(n, but, mac, source, wire.AllMLDv2Routers, body, r)
 	}
 }
 

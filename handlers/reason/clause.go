@@ -61,6 +61,7 @@ var clauses = [firstFault]string{
 	RouterHeard:           "RFC 4861 section 6.3.4",
 	UplinkRouter:          "RFC 6105 section 1",
 	ListenerHeard:         "RFC 9777 section 7.4",
+	ListenersAsked:        "RFC 9777 section 5.1.15",
 	TooManyGroups:         "RFC 4541 section 4",
 	TooManySources:        "RFC 9777 section 10",
 	MulticastRouterAsked:  "RFC 4286 section 4",

@@ -141,6 +141,8 @@ const (
 
 	// ListenerHeard: a report of who listens to which groups that was taken in (RFC 9777 section 7.4).
 	ListenerHeard
+	// ListenersAsked: another multicast router asked the network's router alone who listens (RFC 9777 section 5.1.15).
+	ListenersAsked
 	// TooManyGroups: the port listens to as many groups as it may.
 	TooManyGroups
 	// TooManySources: the port names more sources of groups than it may; it gets all.
@@ -255,6 +257,7 @@ var entries = [firstFault]entry{
 	RouterHeard:       {"router-heard", "a Router Advertisement of the uplink was taken in; guests do not hear it"},
 	UplinkRouter:      {"uplink-router", "a Router Advertisement of the uplink, whose `accept_ra` is not set"},
 
+	ListenersAsked:       {"listeners-asked", "a multicast router asked ours alone who listens"},
 	ListenerHeard:        {"listener-heard", "a guest told which multicast groups it listens to; there is no multicast router to tell it on to"},
 	TooManyGroups:        {"too-many-groups", "the port listens to as many multicast groups as `limits` allow under `groups`; it does not get the others"},
 	TooManySources:       {"too-many-sources", "the port names more sources of multicast groups than four for each of its `groups`; it gets such groups from all sources"},
@@ -314,5 +317,5 @@ func Replies(r pipeline.Reason) bool {
 // Drops reports whether frames that end so were ended here, with nothing sent and
 // nobody else to decide.
 func Drops(r pipeline.Reason) bool {
-	return r != pipeline.Unset && r != HandedOver && r != DHCPv6Forwarded && r != Resolving && r != NeighborHeard && r != RouterHeard && r != ListenerHeard && r != TooManySources && r != MulticastRouterAsked && !Replies(r)
+	return r != pipeline.Unset && r != HandedOver && r != DHCPv6Forwarded && r != Resolving && r != NeighborHeard && r != RouterHeard && r != ListenerHeard && r != ListenersAsked && r != TooManySources && r != MulticastRouterAsked && !Replies(r)
 }

@@ -91,6 +91,7 @@ var behindReason = map[string][]ref{
 	"nobody-listens":            {{router, ""}},
 	"guest-ra":                  {{sender, "router"}},
 	"listener-heard":            {{network, "multicast"}},
+	"listeners-asked":           {{network, "multicast"}},
 	"too-many-groups":           {{sender, "limits.groups"}},
 	"too-many-sources":          {{sender, "limits.groups"}},
 	"uplink-metadata":           {{network, "metadata"}},

@@ -8,6 +8,8 @@ var (
 	AllNodes = netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 15: 1})
 	// AllRouters is ff02::2, every router on the link (RFC 4291 section 2.7.1).
 	AllRouters = netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 15: 2})
+	// AllMLDv2Routers is ff02::16, to which MLDv2 Reports go (RFC 9777 section 5.2.15).
+	AllMLDv2Routers = netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 15: 0x16})
 	// AllNodesMAC is 33:33:00:00:00:01, to which AllNodes maps (RFC 2464 section 7).
 	AllNodesMAC = MAC{0x33, 0x33, 0, 0, 0, 1}
 	// AllRoutersMAC is 33:33:00:00:00:02, to which AllRouters maps (RFC 2464 section 7).

@@ -73,7 +73,8 @@ func CheckListener(p *Packet, typ uint8, minLen int) (m ICMPv6, f Fault) {
 // (RFC 9777 section 5.1). Its gate is CheckListenerQuery.
 type ListenerQuery []byte
 
-// CheckListenerQuery applies the rules of RFC 9777 sections 5.1 and 8.1.
+// CheckListenerQuery applies the rules of RFC 9777 sections 5.1 and 8.1. Whether a unicast
+// destination is the receiver's, who calls it knows.
 func CheckListenerQuery(p *Packet) (ListenerQuery, Fault) {
 	m, f := CheckListener(p, TypeMLDQuery, MLDv1Len)
 	if f != FaultNone {
@@ -95,8 +96,11 @@ func CheckListenerQuery(p *Packet) (ListenerQuery, Fault) {
 	}
 	switch group := m[mldGroup : mldGroup+16]; {
 	case isUnspecified(group):
-		// General Queries go to all nodes, section 5.1.15.
-		if p.IPv6.Destination() != AllNodes {
+		// "General Queries are sent to the link-scope all-nodes multicast address (ff02::1).
+		// ... However, a node MUST accept and process any Query whose IP Destination Address
+		// field contains any of the addresses (unicast or multicast) assigned to the
+		// interface", section 5.1.15: of groups a router's are these.
+		if to := p.IPv6.Destination(); to.IsMulticast() && to != AllNodes && to != AllRouters && to != AllMLDv2Routers {
 			return nil, FaultListenerDestination
 		}
 	case group[0] != multicastOctet:
