@@ -30,6 +30,8 @@ type listeners struct {
 	// any more, until that was told.
 	kept map[string]multicast.Advertiser
 	gone []string
+	// older are the networks where a querier of version 1 was warned of.
+	older map[string]bool
 }
 
 // newListeners knows nobody yet: what the bridge held is adopted before it changes.
@@ -108,9 +110,30 @@ func (l *listeners) finish(r *pipeline.Replies) (rest time.Duration) {
 	}
 	l.forget()
 	if l.table.Show() {
+		l.warn()
 		l.a.changed()
 	}
 	return rest
+}
+
+// warn warns of each querier of version 1 that came: "If a router is not explicitly
+// configured to use MLDv1 and receives an MLDv1 General Query, it SHOULD log a
+// warning. These warnings MUST be rate-limited" (RFC 9777 section 8.3.1).
+func (l *listeners) warn() {
+	before := l.older
+	l.older = nil
+	for name, s := range l.table.View().Networks() {
+		if !s.Older {
+			continue
+		}
+		if !before[name] {
+			l.a.log.Warn("a multicast router asks for listeners by MLD version 1, which knows no sources: have it use version 2", "network", name)
+		}
+		if l.older == nil {
+			l.older = map[string]bool{}
+		}
+		l.older[name] = true
+	}
 }
 
 // listenedByKey gives what is shown by name as the topology takes it.

@@ -18,6 +18,8 @@ type MulticastStatus struct {
 	// all get all groups. Querier is who asks: "self", an address, or "" for nobody known.
 	Ready   bool   `json:"ready"`
 	Querier string `json:"querier,omitempty"`
+	// Older says that a router asks by MLD version 1.
+	Older bool `json:"older,omitempty"`
 	// Routers are the ports where multicast routers are.
 	Routers []string      `json:"routers,omitempty"`
 	Groups  []GroupListen `json:"groups,omitempty"`
@@ -42,7 +44,7 @@ type ListenerStatus struct {
 // multicastStatus lists what is known, by network.
 func (a *Agent) multicastStatus() (out []MulticastStatus) {
 	for name, s := range a.leases.listeners.table.View().Networks() {
-		m := MulticastStatus{Network: name, Ready: s.Ready, Routers: s.Routers}
+		m := MulticastStatus{Network: name, Ready: s.Ready, Older: s.Older, Routers: s.Routers}
 		switch {
 		case s.Querying:
 			m.Querier = "self"
@@ -75,7 +77,11 @@ func (s *Status) PrintMulticast(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, "NETWORK\tKNOWN\tQUERIER\tROUTERS")
 	for _, m := range s.Multicast {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", m.Network, yesNo(m.Ready), orDash(m.Querier), orDash(strings.Join(m.Routers, " ")))
+		querier := orDash(m.Querier)
+		if m.Older {
+			querier += " (version 1 is there)"
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", m.Network, yesNo(m.Ready), querier, orDash(strings.Join(m.Routers, " ")))
 	}
 	fmt.Fprintln(tw, "\t\t\t\nNETWORK\tGROUP\tPORT\tSOURCES")
 	for _, m := range s.Multicast {

@@ -129,6 +129,9 @@ func (p *listenerPlay) table(t *testing.T, ends map[string]string) {
 			}
 		})
 	}
+	if said := p.daemon.Log(); !strings.Contains(said, "asks for listeners by MLD version 1") {
+		t.Error("nobody is warned of a querier of version 1")
+	}
 	t.Run("to routers", p.toRouters)
 	t.Run("what the router said", p.ownWords)
 }

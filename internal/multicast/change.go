@@ -57,7 +57,7 @@ func (t *Table) tellChanges(now time.Duration, n *network, groups []netip.Addr) 
 	again := now + max(t.random(unsolicitedInterval), 1)
 	for _, g := range groups {
 		c := p.changes[g]
-		records = c.tell(records, g, p.told[g], p.old > 0)
+		records = c.tell(records, g, p.told[g], n.older > 0)
 		if c.again = again; c.mode == 0 && len(c.sources) == 0 {
 			delete(p.changes, g)
 		}

@@ -29,8 +29,6 @@ type proxy struct {
 	about  map[netip.Addr]*answer
 	// ends says that it is not configured any more.
 	ends bool
-	// old is until when a querier of version 1 is taken to be there (RFC 9777 section 8.2.1).
-	old time.Duration
 }
 
 // upstreams makes the proxies those of a snapshot.
@@ -67,7 +65,7 @@ func (t *Table) upstreams(s *topology.Snapshot) {
 
 // report tells multicast routers of a network.
 func (t *Table) report(n *network, records []wire.Record) {
-	t.tell(Event{Kind: Report, Network: n.name, Records: records, Old: n.proxy != nil && n.proxy.old > 0})
+	t.tell(Event{Kind: Report, Network: n.name, Records: records, Old: n.older > 0})
 }
 
 // scopeOf is the scope of a group (RFC 4291 section 2.7).
@@ -131,24 +129,16 @@ func (n *network) endProxy() {
 	}
 }
 
-// older takes a querier of version 1 to be there until then, 0 for no more. "Whenever a host changes its
-// compatibility mode, it cancels all its pending responses and retransmission timers" (RFC
-// 9777 section 8.2.1).
-func (p *proxy) older(until time.Duration) {
-	if (p.old > 0) != (until > 0) {
-		p.answer = 0
-		clear(p.about)
-		clear(p.changes)
-	}
-	p.old = until
+// reset forgets what is still to be sent.
+func (p *proxy) reset() {
+	p.answer = 0
+	clear(p.about)
+	clear(p.changes)
 }
 
 // turnProxy sends what is due.
 func (t *Table) turnProxy(now time.Duration, n *network) {
 	p := n.proxy
-	if p.old > 0 && p.old <= now {
-		p.older(0)
-	}
 	t.answerDue(now, n)
 	var again []netip.Addr
 	for _, g := range slices.SortedFunc(maps.Keys(p.changes), netip.Addr.Compare) {
@@ -163,7 +153,6 @@ func (t *Table) turnProxy(now time.Duration, n *network) {
 // due tells when something is due.
 func (p *proxy) due(next func(time.Duration)) {
 	next(p.answer)
-	next(p.old)
 	for _, a := range p.about {
 		next(a.at)
 	}

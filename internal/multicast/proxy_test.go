@@ -385,6 +385,13 @@ func TestProxyOfVersion1(t *testing.T) {
 	t.Parallel()
 	w := newProxy()
 	w.pass(45 * time.Second)
+	is := func(older bool) {
+		t.Helper()
+		w.Show()
+		if shown := w.View().Networks()["blue"]; shown.Older != older {
+			t.Errorf("after %s one of version 1 is there: %t", w.now-time.Hour, shown.Older)
+		}
+	}
 	ask := Query{Source: addr("fe80::1"), Group: netip.IPv6Unspecified(), MaxResponse: 2 * time.Second, Version: 1}
 	if got, want := w.downstream("v", toEx, "ff1e::1"), "to-ex ff1e::1"; got != want {
 		t.Errorf("%q, want %q", got, want)
@@ -396,6 +403,7 @@ func TestProxyOfVersion1(t *testing.T) {
 		t.Errorf("asked about a group: %q, want %q", got, want)
 	}
 	w.downstream("v", toEx, "ff1e::2")
+	is(false)
 	about.MaxResponse = time.Second
 	w.Asked(w.now, "blue", "uplink of blue", about)
 	w.Asked(w.now, "blue", "uplink of blue", ask)
@@ -408,7 +416,9 @@ func TestProxyOfVersion1(t *testing.T) {
 	if got, want := w.downstream("v", toEx, "ff1e::3"), "to-ex ff1e::3 (v1)"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+	is(true)
 	w.pass(time.Second / 2)
+	is(false)
 	if got := w.proxiedIn(5 * time.Second); got != nil {
 		t.Errorf("when version 1 is over: %q", got)
 	}

@@ -24,6 +24,8 @@ type querier struct {
 	// there; 0 is that there is nobody.
 	other      netip.Addr
 	otherUntil time.Duration
+	// older is until when a querier of version 1 is taken to be there, 0 for none (RFC 9777 section 8.2.1).
+	older time.Duration
 	// robustness and interval are those of who asks (sections 9.1 and 9.2).
 	robustness int
 	interval   time.Duration
@@ -147,15 +149,28 @@ func (t *Table) Asked(now time.Duration, network, at string, q Query) {
 	} else if !q.Suppress && !n.querying {
 		t.lowerAll(now, n, q)
 	}
+	// "... whenever an MLDv1 Multicast Address Listener General Query is received",
+	// section 8.2.1.
+	if q.Version == 1 && q.Group.IsUnspecified() {
+		t.older(n, now+n.olderInterval())
+	}
 	if n.proxy != nil {
-		// "... whenever an MLDv1 Multicast Address Listener General Query is received",
-		// section 8.2.1.
-		if q.Version == 1 && q.Group.IsUnspecified() {
-			n.proxy.older(now + n.olderInterval())
-		}
 		n.proxy.asked(now, q.Group, q.Sources, q.MaxResponse, t.random)
 	}
 	t.plan(now, n)
+}
+
+// older takes a querier of version 1 to be there until then, 0 for no more. "Whenever a host changes its
+// compatibility mode, it cancels all its pending responses and retransmission timers" (RFC
+// 9777 section 8.2.1).
+func (t *Table) older(n *network, until time.Duration) {
+	if (n.older > 0) != (until > 0) {
+		t.mark(n)
+		if n.proxy != nil {
+			n.proxy.reset()
+		}
+	}
+	n.older = until
 }
 
 // lowerAll lowers the times of a group as its querier has it: listeners that are
@@ -185,6 +200,9 @@ func (t *Table) turn(now time.Duration, n *network) {
 			t.begin(now, n)
 		}
 	}
+	if n.older > 0 && n.older <= now {
+		t.older(n, 0)
+	}
 	if n.querying && n.next <= now {
 		t.general(now, n)
 	}
@@ -213,6 +231,7 @@ func (t *Table) plan(now time.Duration, n *network) {
 		next(n.next)
 	}
 	next(n.otherUntil)
+	next(n.older)
 	if n.answered > now {
 		next(n.answered)
 	}

@@ -15,6 +15,8 @@ type Shown struct {
 	// Damselfly, else Querier is who, where that is known.
 	Ready, Querying bool
 	Querier         netip.Addr
+	// Older says that one of version 1 asks, to which sources mean nothing (RFC 9777 section 8.3.1).
+	Older bool
 	// Routers are the ports where multicast routers are.
 	Routers []string
 	Groups  []ShownGroup
@@ -91,7 +93,7 @@ func (t *Table) Show() bool {
 }
 
 func (n *network) show() *Shown {
-	s := &Shown{Ready: n.ready, Querying: n.querying, Querier: n.other}
+	s := &Shown{Ready: n.ready, Querying: n.querying, Querier: n.other, Older: n.older > 0}
 	at := map[string]bool{}
 	for r := range n.routers {
 		at[r.port] = true
