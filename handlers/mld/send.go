@@ -118,8 +118,7 @@ func (l *Lane) proxied(n *topology.Network, e *multicast.Event, r *pipeline.Repl
 	for i := range e.Records {
 		record := &e.Records[i]
 		switch {
-		case record.Type == wire.BlockOldSources:
-		case record.Type == wire.ChangeToInclude && len(record.Sources) == 0:
+		case record.Type == wire.ChangeToInclude: // nothing is wanted any more
 			l.toAll(n, nil, n.Router.MAC, n.Router.LinkLocal, wire.AllRouters, wire.AppendListenerV1(nil, wire.TypeMLDDone, record.Group), r)
 		case i > 0 && e.Records[i-1].Type == record.Type && e.Records[i-1].Group == record.Group: // more sources of it
 		default:

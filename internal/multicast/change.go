@@ -22,8 +22,13 @@ type change struct {
 	again time.Duration
 }
 
-// note notes how a group's wants changed, and reports whether they did.
-func (p *proxy) note(g netip.Addr, before, after wants, times int) bool {
+// note notes how a group's wants changed, and reports whether that is to be told. "If the proxy device
+// performs ... MLDv1 on the upstream interface, then when the membership records are created or deleted,
+// the changes are reported ... All other changes are ignored" (RFC 4605 section 4.1).
+func (p *proxy) note(g netip.Addr, before, after wants, times int, older bool) bool {
+	if older && before.any == after.any {
+		return false
+	}
 	var sources []netip.Addr
 	mode := before.exclude != after.exclude
 	if !mode {
@@ -65,8 +70,8 @@ func (t *Table) tellChanges(now time.Duration, n *network, groups []netip.Addr) 
 	t.report(n, records)
 }
 
-// tell adds the records of a change, w being what is wanted now. To an old querier, which knows no
-// sources, who wants none any more says that it leaves (RFC 9777 section 8.2.1).
+// tell adds the records of a change, w being what is wanted now. An old querier, which knows no
+// sources, is told that anything is wanted or that nothing is any more (RFC 9777 section 8.2.1).
 func (c *change) tell(list []wire.Record, g netip.Addr, w wants, old bool) []wire.Record {
 	var more, less []netip.Addr
 	for _, s := range slices.SortedFunc(maps.Keys(c.sources), netip.Addr.Compare) {
@@ -82,9 +87,11 @@ func (c *change) tell(list []wire.Record, g netip.Addr, w wants, old bool) []wir
 	mode := c.mode > 0
 	c.mode = max(c.mode-1, 0)
 	switch {
+	case old && w.any:
+		return current(list, g, w)
 	case mode && w.exclude:
 		return record(list, wire.ChangeToExclude, g, w.sources)
-	case mode, old && !w.any:
+	case mode, old:
 		return record(list, wire.ChangeToInclude, g, w.sources)
 	}
 	if len(more) > 0 {

@@ -113,7 +113,7 @@ func (t *Table) retell(now time.Duration, n *network) {
 		all[g] = true
 	}
 	for _, g := range slices.SortedFunc(maps.Keys(all), netip.Addr.Compare) {
-		if p.note(g, p.told[g], next[g], n.robustness) {
+		if p.note(g, p.told[g], next[g], n.robustness, n.older > 0) {
 			changed = append(changed, g)
 		}
 	}

@@ -127,18 +127,27 @@ func TestProxy(t *testing.T) {
 		t.Errorf("asked by version 1: %q", got)
 	}
 	w.pass(10 * time.Second)
-	// A querier of version 1 hears of who leaves by a Done alone, whatever the last was that was wanted.
+	// A querier of version 1 hears of who leaves by a Done alone, whatever the last was that was wanted,
+	// and nothing of what changes meanwhile (RFC 4605 section 4.1).
 	for _, step := range []struct {
 		typ  wire.RecordType
 		want string
-	}{{allow, "allow ff1e::3 a (v1)"}, {block, "to-in ff1e::3 (v1)"}} {
+	}{{allow, "is-in ff1e::3 a (v1)"}, {toEx, ""}, {block, ""}, {toIn, ""}, {block, "to-in ff1e::3 (v1)"}} {
 		if got := w.downstream("v", step.typ, "ff1e::3", a); got != step.want {
 			t.Errorf("to version 1: %q, want %q", got, step.want)
 		}
 		w.pass(2 * time.Second)
 	}
+	w.downstream("v", allow, "ff1e::5", a)
+	w.pass(time.Second / 2)
+	w.downstream("v", toEx, "ff1e::5", a)
+	if got := w.proxiedIn(5 * time.Second); len(got) != 1 || !strings.HasSuffix(got[0], " is-ex ff1e::5 a (v1)") {
+		t.Errorf("a group, told again after a change of its sources: %q", got)
+	}
+	w.downstream("v", toIn, "ff1e::5")
+	w.pass(2 * time.Second)
 	// Its end is told as often as all else, of all groups at once.
-	if got, want := w.downstream("v", toEx, "ff1e::4"), "to-ex ff1e::4 (v1)"; got != want {
+	if got, want := w.downstream("v", toEx, "ff1e::4"), "is-ex ff1e::4 (v1)"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	w.pass(10 * time.Second)
@@ -413,7 +422,7 @@ func TestProxyOfVersion1(t *testing.T) {
 	w.downstream("v", isEx, "ff1e::1")
 	w.downstream("v", isEx, "ff1e::2")
 	w.pass(older - 10*time.Second - time.Second/2)
-	if got, want := w.downstream("v", toEx, "ff1e::3"), "to-ex ff1e::3 (v1)"; got != want {
+	if got, want := w.downstream("v", toEx, "ff1e::3"), "is-ex ff1e::3 (v1)"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	is(true)
