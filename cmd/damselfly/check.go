@@ -16,9 +16,9 @@ type checkCmd struct{ configured }
 
 // Run implements the command.
 func (c *checkCmd) Run(e *env) error {
-	cfg, err := config.Load(c.Config)
+	cfg, places, err := config.LoadPlaced(c.Config)
 	if err == nil {
-		err = dated(c.Config, cfg, time.Now())
+		err = dated(places, cfg, time.Now())
 	}
 	var mistakes config.Mistakes
 	switch {
@@ -45,7 +45,7 @@ func (c *checkCmd) Run(e *env) error {
 
 // dated is what is wrong with the dates of certificates. A daemon serves with them all
 // the same, as those who sign nothing do not mind.
-func dated(file string, cfg *config.Config, now time.Time) error {
+func dated(places *config.Places, cfg *config.Config, now time.Time) error {
 	var mistakes config.Mistakes
 	for i, n := range cfg.Topology.Networks {
 		if n.Send == nil || n.Send.Chain == nil {
@@ -56,7 +56,7 @@ func dated(file string, cfg *config.Config, now time.Time) error {
 		})
 		if what, valid := n.Send.Chain.Dated(now); routed && !valid {
 			path := fmt.Sprintf("networks[%d].send.certificate", i)
-			mistakes = append(mistakes, config.Mistake{File: file, Path: path, Message: "of network " + n.Name + ": " + what})
+			mistakes = append(mistakes, places.Mistake(path, "of network "+n.Name+": "+what))
 		}
 	}
 	if len(mistakes) > 0 {

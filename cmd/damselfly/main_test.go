@@ -151,11 +151,12 @@ func TestCheckDates(t *testing.T) {
 		want  string
 	}{
 		{time.Now().Add(time.Hour), 0, "valid: bridge br"},
-		{time.Date(2020, 1, 2, 3, 4, 0, 0, time.UTC), 1, "networks[0].send.certificate: of network blue: its certificates were valid until 2020-01-02 03:04 UTC: hosts"},
+		{time.Date(2020, 1, 2, 3, 4, 0, 0, time.UTC), 1, "damselfly.yaml:4:16: networks[0].send.certificate: of network blue: its certificates were valid until 2020-01-02 03:04 UTC: hosts"},
 	} {
 		file := write(t, "damselfly.yaml", fmt.Sprintf(`
 bridge: br
-networks: [{name: blue, subnets: [{prefix: "fd00:b1::/64"}], send: {mode: prefer, key: %s, certificate: %s}}]
+networks: [{name: blue, subnets: [{prefix: "fd00:b1::/64"}], send: {mode: prefer, key: %s,
+  certificate: %s}}]
 routers: [{name: r1, networks: [blue]}]
 `, write(t, "router.key", string(fixtures.RouterKey)), of(tt.until)))
 		var out, complaint bytes.Buffer

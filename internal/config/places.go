@@ -1,6 +1,10 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+
+	"damselfly/internal/topology"
+)
 
 // Places tell where the keys of a configuration stand.
 type Places struct {
@@ -26,6 +30,11 @@ func (p Place) String() string {
 		return p.File
 	}
 	return fmt.Sprintf("%s:%d", p.File, p.Line)
+}
+
+// Mistake says what is wrong with what stands at a path in the Spec.
+func (p *Places) Mistake(object, message string) Mistake {
+	return p.d.placeOf(object, p.path).mistake(topology.Problem{Object: object, Message: message})
 }
 
 // Of returns the place of a path in the Spec, as a Problem's Object is one:
