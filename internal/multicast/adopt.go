@@ -77,11 +77,12 @@ func (t *Table) reslot(n *network, addr netip.Addr, slot uint16) {
 						return
 					}
 					h.slot = free
-					t.mark(other)
+					t.regroup(other, h.addr)
 				}
 			}
 		}
 	}
+	t.regroup(n, addr)
 	if g != nil {
 		t.slots.give(g.slot)
 		g.slot = slot

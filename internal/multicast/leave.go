@@ -116,7 +116,7 @@ func (t *Table) settle(now time.Duration, m *member, before wants) {
 		return
 	}
 	if w.exclude != before.exclude || !slices.Equal(w.sources, before.sources) {
-		t.mark(m.network)
+		t.regroup(m.network, m.group.addr)
 	}
 	due := m.again
 	next := func(at time.Duration) {

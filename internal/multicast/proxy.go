@@ -27,8 +27,8 @@ type proxy struct {
 	// answer is when a General Query is answered, 0 for none; about are the answers to those about groups.
 	answer time.Duration
 	about  map[netip.Addr]*answer
-	// ends says that it is not configured any more.
-	ends bool
+	// ends says that it is not configured any more, anew that what is wanted may be another of any group.
+	ends, anew bool
 }
 
 // upstreams makes the proxies those of a snapshot.
@@ -48,18 +48,19 @@ func (t *Table) upstreams(s *topology.Snapshot) {
 		}
 		wanted[r.Multicast.Upstream] = p
 	}
+	t.proxies = t.proxies[:0]
 	for name, n := range t.networks {
 		switch p := wanted[name]; {
-		case p == nil && n.proxy != nil:
-			n.proxy.down, n.proxy.ends = nil, true // nothing is wanted any more, which is told as often as else
-			t.changed = true
-		case p != nil && n.proxy == nil:
-			n.proxy = p
-			t.changed = true
-		case p != nil:
-			n.proxy.down, n.proxy.boundary, n.proxy.ends = p.down, p.boundary, false
-			t.changed = true
+		case p == nil && n.proxy == nil:
+			continue
+		case p == nil:
+			n.proxy.down, n.proxy.ends, n.proxy.anew = nil, true, true // nothing is wanted any more, which is told as often as else
+		case n.proxy == nil:
+			n.proxy, p.anew = p, true
+		case n.proxy.boundary != p.boundary || !slices.Equal(n.proxy.down, p.down):
+			n.proxy.down, n.proxy.boundary, n.proxy.ends, n.proxy.anew = p.down, p.boundary, false, true
 		}
+		t.proxies = append(t.proxies, n)
 	}
 }
 
@@ -74,52 +75,66 @@ func scopeOf(group netip.Addr) uint8 {
 	return a[1] & 0xf
 }
 
-// merged is what all of the downstream networks want together (RFC 9777 section 4.2).
-func (t *Table) merged(p *proxy) map[netip.Addr]wants {
-	out := map[netip.Addr]wants{}
+// wanted is what all of the downstream networks want of a group together (RFC 9777 section 4.2).
+func (t *Table) wanted(p *proxy, group netip.Addr) (w wants) {
+	if scopeOf(group) <= p.boundary {
+		return w
+	}
 	for _, name := range p.down {
 		n := t.networks[name]
-		if n == nil {
+		if n == nil || n.groups[group] == nil {
 			continue
 		}
-		for addr, g := range n.groups {
-			if scopeOf(addr) <= p.boundary {
-				continue
+		for _, m := range n.groups[group].members {
+			if one := m.wants(); w.any {
+				w = merge(w, one)
+			} else {
+				w = one
 			}
-			w, seen := out[addr]
-			for _, m := range g.members {
-				if one := m.wants(); seen {
-					w = merge(w, one)
-				} else {
-					w, seen = one, true
-				}
-			}
-			out[addr] = w
 		}
 	}
-	return out
+	return w
 }
 
 // retell tells what changed since the last time (RFC 9777 section 6.1).
 func (t *Table) retell(now time.Duration, n *network) {
 	p := n.proxy
-	next := t.merged(p)
+	untold := t.untold
+	switch {
+	case p.anew:
+		p.anew, untold = false, t.groupsOf(p)
+	case len(untold) == 0:
+		return
+	}
 	var changed []netip.Addr
-	all := map[netip.Addr]bool{}
+	for _, g := range slices.SortedFunc(maps.Keys(untold), netip.Addr.Compare) {
+		w := t.wanted(p, g)
+		if p.note(g, p.told[g], w, n.robustness, n.older > 0) {
+			changed = append(changed, g)
+		}
+		if p.told[g] = w; !w.any {
+			delete(p.told, g)
+		}
+	}
+	t.tellChanges(now, n, changed)
+	n.endProxy()
+	t.planLater(n)
+}
+
+// groupsOf are all that are told, or would be.
+func (t *Table) groupsOf(p *proxy) map[netip.Addr]bool {
+	all := make(map[netip.Addr]bool, len(p.told))
 	for g := range p.told {
 		all[g] = true
 	}
-	for g := range next {
-		all[g] = true
-	}
-	for _, g := range slices.SortedFunc(maps.Keys(all), netip.Addr.Compare) {
-		if p.note(g, p.told[g], next[g], n.robustness, n.older > 0) {
-			changed = append(changed, g)
+	for _, name := range p.down {
+		if n := t.networks[name]; n != nil {
+			for g := range n.groups {
+				all[g] = true
+			}
 		}
 	}
-	p.told = next
-	t.tellChanges(now, n, changed)
-	n.endProxy()
+	return all
 }
 
 // endProxy drops a proxy that is not configured any more once its end is told.

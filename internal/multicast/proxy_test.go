@@ -436,6 +436,25 @@ func TestProxyOfVersion1(t *testing.T) {
 	}
 }
 
+// TestProxyGone: of a network that is gone nothing is done, whatever was to be answered there.
+func TestProxyGone(t *testing.T) {
+	t.Parallel()
+	w := newProxy()
+	w.downstream("v", toEx, "ff1e::1")
+	w.say("n", toEx, "ff1e::1")
+	w.say("n", toIn, "ff1e::1")
+	w.spec.Routers, w.spec.Networks = slices.Clone(w.spec.Routers), slices.Clone(w.spec.Networks)
+	w.spec.Routers[0].Multicast = nil
+	for i := range w.spec.Networks {
+		w.spec.Networks[i].Multicast = nil
+	}
+	w.serve()
+	w.Tick(w.now)
+	if len(w.networks) > 0 || len(w.timers) > 0 {
+		t.Errorf("%d networks and %d timers are left", len(w.networks), len(w.timers))
+	}
+}
+
 // TestProxyHearsItself: where Damselfly itself asks upstream, its router answers as it does any other
 // querier, for the routers there that do not ask: they would give up what nobody answers for (RFC
 // 9777 sections 7.2.2 and 7.6.1).

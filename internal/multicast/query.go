@@ -91,7 +91,7 @@ func (t *Table) query(now time.Duration, n *network, at string, q wire.Query) {
 	t.tell(Event{Kind: Ask, Network: n.name, Port: at, Query: q})
 	if n.proxy != nil {
 		n.proxy.asked(now, q.Group, q.Sources, q.MaxResponse, t.random)
-		t.plan(now, n)
+		t.planLater(n)
 	}
 }
 
@@ -247,6 +247,26 @@ func (t *Table) plan(now time.Duration, n *network) {
 		return
 	}
 	t.at(&n.timer, due)
+}
+
+// planLater has a network's next turn set before the Table rests, once however much comes of it
+// until then.
+func (t *Table) planLater(n *network) {
+	if !n.unplanned {
+		n.unplanned = true
+		t.unplanned = append(t.unplanned, n)
+	}
+}
+
+// planAll sets those turns.
+func (t *Table) planAll(now time.Duration) {
+	for _, n := range t.unplanned {
+		n.unplanned = false
+		if t.networks[n.name] == n {
+			t.plan(now, n)
+		}
+	}
+	t.unplanned = t.unplanned[:0]
 }
 
 // sortedKeys is for what is shown and sent in one order.

@@ -16,6 +16,12 @@ type Table struct {
 	timers   timers
 	events   []Event
 	changed  bool // some network's view is not what there is
+	// proxies are the networks where routers listen on behalf of others, and some where one did.
+	proxies []*network
+	// untold are the groups of which proxies have yet to see whether they are wanted, unplanned the
+	// networks whose turn has yet to be set.
+	untold    map[netip.Addr]bool
+	unplanned []*network
 	// seen is what the last Serve saw.
 	seen *topology.Snapshot
 	view View
@@ -39,8 +45,11 @@ type network struct {
 	discovery
 	// proxy is nil where no router listens on behalf of its other networks.
 	proxy *proxy
-	dirty bool
-	shown *Shown
+	// dirty says that shown is not what there is, stale are the groups of which.
+	dirty     bool
+	stale     map[netip.Addr]bool
+	shown     *Shown
+	unplanned bool
 	timer
 }
 
@@ -88,7 +97,7 @@ func New(random func(time.Duration) time.Duration) *Table {
 	if random == nil {
 		random = func(d time.Duration) time.Duration { return d }
 	}
-	return &Table{random: random, networks: map[string]*network{}}
+	return &Table{random: random, networks: map[string]*network{}, untold: map[netip.Addr]bool{}}
 }
 
 // tell queues an Event.
@@ -138,7 +147,7 @@ func (t *Table) enter(n *network, p *port, addr netip.Addr, static bool) *member
 	if !static {
 		p.learned++
 	}
-	t.mark(n)
+	t.regroup(n, addr)
 	return m
 }
 
@@ -155,8 +164,17 @@ func (t *Table) leave(m *member) {
 		t.slots.give(m.group.slot)
 		delete(m.network.groups, m.group.addr)
 	}
-	t.mark(m.network)
+	t.regroup(m.network, m.group.addr)
 }
 
-// mark says that what is shown of a network is no longer so.
+// mark says that what is shown of a network is no longer so, its groups apart.
 func (t *Table) mark(n *network) { n.dirty, t.changed = true, true }
+
+// regroup says that what is known of a group on a network is another.
+func (t *Table) regroup(n *network, group netip.Addr) {
+	if n.stale == nil {
+		n.stale = map[netip.Addr]bool{}
+	}
+	n.stale[group], t.untold[group] = true, true
+	t.mark(n)
+}

@@ -46,7 +46,7 @@ func newWorld(change func(*topology.Spec)) *world {
 // serve has the Table serve the spec as it is now.
 func (w *world) serve() {
 	spec := w.spec
-	in := topology.Input{Spec: &spec, Keys: topology.Keys{Networks: map[string]uint16{"blue": 1, "red": 2}, Ports: map[string]uint16{"g": 1, "h": 2, "n": 3, "uplink of blue": 4, "r": 5, "v": 6, "w": 7, "x": 8}}}
+	in := topology.Input{Spec: &spec, Keys: topology.Keys{Networks: map[string]uint16{"blue": 1, "red": 2, "green": 3}, Ports: map[string]uint16{"g": 1, "h": 2, "n": 3, "uplink of blue": 4, "r": 5, "v": 6, "w": 7, "x": 8, "y": 9}}}
 	for name, port := range w.of {
 		in.Bindings = append(in.Bindings, topology.Binding{Interface: name, OFPort: port})
 	}
@@ -262,21 +262,23 @@ func b2i(b bool) int {
 func TestAdopt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(func(s *topology.Spec) {
-		s.Ports[1].Multicast = &topology.PortMulticastSpec{Groups: []netip.Addr{addr("ff15::9")}}
+		s.Ports[1].Multicast = &topology.PortMulticastSpec{Groups: []netip.Addr{addr("ff15::9"), addr("ff15::a")}}
 	})
+	w.want(t, "ff15::9 h:all; ff15::a h:all")
 	w.Adopt(w.now, "blue", &Shown{Routers: []string{"uplink of blue", "gone"}, Groups: []ShownGroup{
 		{Group: addr(g1), Slot: 0, Ports: []ShownPort{{Port: "g", Exclude: true, Sources: []netip.Addr{addr(a)}}, {Port: "h", Sources: []netip.Addr{addr(b)}}, {Port: "gone", Exclude: true}}},
+		{Group: addr("ff15::a"), Slot: 5, Ports: []ShownPort{{Port: "h", Exclude: true}}},
 		{Group: addr("ff15::7"), Slot: 7, Ports: []ShownPort{{Port: "gone", Exclude: true}}},
 	}})
-	w.want(t, "ff15::1 g:-a h:b; ff15::9 h:all")
+	w.want(t, "ff15::1 g:-a h:b; ff15::9 h:all; ff15::a h:all")
 	shown := w.View().Networks()["blue"]
-	if !shown.Ready || !shown.Querying || shown.Groups[0].Slot != 0 || shown.Groups[1].Slot == 0 || len(shown.Routers) != 1 {
+	if !shown.Ready || !shown.Querying || shown.Groups[0].Slot != 0 || shown.Groups[1].Slot == 0 || shown.Groups[2].Slot != 5 || len(shown.Routers) != 1 {
 		t.Errorf("%+v", shown)
 	}
 	w.say("g", toIn, g1)
-	w.want(t, "ff15::1 h:b; ff15::9 h:all")
+	w.want(t, "ff15::1 h:b; ff15::9 h:all; ff15::a h:all")
 	w.pass(mali - 1)
-	w.want(t, "ff15::1 h:b; ff15::9 h:all")
+	w.want(t, "ff15::1 h:b; ff15::9 h:all; ff15::a h:all")
 	w.pass(1)
-	w.want(t, "ff15::9 h:all")
+	w.want(t, "ff15::9 h:all; ff15::a h:all")
 }

@@ -18,6 +18,7 @@ type timer struct {
 
 // Tick does what is due at now and returns how long there is nothing to do.
 func (t *Table) Tick(now time.Duration) (rest time.Duration) {
+	t.planAll(now)
 	for len(t.timers) > 0 && t.timers[0].due <= now {
 		if first := t.timers[0]; first.member != nil {
 			t.expire(now, first.member)
@@ -25,14 +26,13 @@ func (t *Table) Tick(now time.Duration) (rest time.Duration) {
 			t.turn(now, first.owner)
 		}
 	}
-	if t.changed { // by what was heard, or by what just expired
-		for _, n := range t.networks {
-			if n.proxy != nil {
-				t.retell(now, n)
-				t.plan(now, n)
-			}
+	for _, n := range t.proxies {
+		if n.proxy != nil {
+			t.retell(now, n)
 		}
 	}
+	clear(t.untold)
+	t.planAll(now)
 	if len(t.timers) == 0 {
 		return Idle
 	}

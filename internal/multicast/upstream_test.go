@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math/bits"
 	"net/netip"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -71,6 +72,13 @@ func (u *upstream) hear(e Event) {
 func (w *world) consistent(t *rapid.T) {
 	slots := map[uint16]bool{}
 	for _, n := range w.networks {
+		var groups []ShownGroup
+		for _, a := range slices.SortedFunc(maps.Keys(n.groups), netip.Addr.Compare) {
+			groups = append(groups, n.groups[a].show())
+		}
+		if shown := w.View().Networks()[n.name].Groups; len(shown)+len(groups) > 0 && !reflect.DeepEqual(shown, groups) {
+			t.Fatalf("%s shows %+v, has %+v", n.name, shown, groups)
+		}
 		for a, g := range n.groups {
 			if len(g.members) == 0 || slots[g.slot] {
 				t.Fatalf("%s has %d members and slot %d, which is taken: %v", a, len(g.members), g.slot, slots[g.slot])
@@ -107,8 +115,11 @@ func TestUpstream(t *testing.T) {
 	sources := []netip.Addr{addr("2001:db8::1"), addr("2001:db8::2"), addr("2001:db8::3")}
 	rapid.Check(t, func(t *rapid.T) {
 		w := newProxy()
-		w.spec.Ports = append(slices.Clone(w.spec.Ports), topology.PortSpec{Name: "x", Network: "red", Unknown: true})
-		w.of["x"] = 9
+		w.spec.Networks = append(slices.Clone(w.spec.Networks), w.spec.Networks[1])
+		w.spec.Networks[2].Name, w.spec.Networks[2].Subnets = "green", nil
+		w.spec.Routers[0].Networks = append(w.spec.Routers[0].Networks, topology.PresenceSpec{Network: "green"})
+		w.spec.Ports = append(slices.Clone(w.spec.Ports), topology.PortSpec{Name: "x", Network: "red", Unknown: true}, topology.PortSpec{Name: "y", Network: "green", Unknown: true})
+		w.of["x"], w.of["y"] = 9, 10
 		part := rapid.IntRange(0, 10).Draw(t, "part of each random time")
 		w.Table.random = func(d time.Duration) time.Duration { return d * time.Duration(part) / 10 }
 		u := &upstream{wanted: map[netip.Addr]wants{}, missed: map[netip.Addr]bool{}, deaf: rapid.Bool().Draw(t, "deaf")}
@@ -141,8 +152,11 @@ func TestUpstream(t *testing.T) {
 				t.Fatalf("the proxy is %+v, want %+v", p, configured)
 			}
 			if p != nil {
-				want = w.merged(p)
-				maps.DeleteFunc(want, func(_ netip.Addr, w wants) bool { return !w.any })
+				for g := range w.groupsOf(p) {
+					if all := w.wanted(p, g); all.any {
+						want[g] = all
+					}
+				}
 			}
 			if !maps.EqualFunc(want, u.wanted, func(a, b wants) bool { return a.exclude == b.exclude && slices.Equal(a.sources, b.sources) }) {
 				t.Fatalf("upstream has %v, want %v", u.wanted, want)
@@ -159,7 +173,12 @@ func TestUpstream(t *testing.T) {
 				} else {
 					c.Sources = rapid.SliceOfDistinct(rapid.SampledFrom(sources), rapid.ID[netip.Addr]).Draw(t, "sources")
 				}
-				w.Report(w.now, "red", rapid.SampledFrom([]string{"v", "w", "x"}).Draw(t, "port"), c, old)
+				port := rapid.SampledFrom([]string{"v", "w", "x", "y"}).Draw(t, "port")
+				on := "red"
+				if port == "y" {
+					on = "green"
+				}
+				w.Report(w.now, on, port, c, old)
 			},
 			"query": func(t *rapid.T) {
 				q := Query{
@@ -180,6 +199,12 @@ func TestUpstream(t *testing.T) {
 				w.spec.Routers[0].Multicast = rapid.SampledFrom([]*topology.RouterMulticastSpec{
 					nil, {Upstream: "blue", Boundary: 5}, {Upstream: "blue", Boundary: 8},
 				}).Draw(t, "proxy")
+				w.serve()
+			},
+			"presence": func(t *rapid.T) {
+				w.spec.Routers = slices.Clone(w.spec.Routers)
+				there := w.spec.Routers[0].Networks
+				w.spec.Routers[0].Networks = []topology.PresenceSpec{there[0], {Network: "green"}, {Network: "red"}}[:rapid.IntRange(2, 3).Draw(t, "networks")]
 				w.serve()
 			},
 			"static": func(t *rapid.T) {

@@ -104,15 +104,38 @@ func (n *network) show() *Shown {
 		}
 	}
 	s.Routers = sortedKeys(at)
-	for _, addr := range slices.SortedFunc(maps.Keys(n.groups), netip.Addr.Compare) {
-		g := n.groups[addr]
-		shown := ShownGroup{Group: addr, Slot: g.slot}
-		for _, name := range sortedKeys(g.members) {
-			m := g.members[name]
-			w := m.wants()
-			shown.Ports = append(shown.Ports, ShownPort{Port: name, Exclude: w.exclude, Sources: w.sources, Static: m.static})
-		}
-		s.Groups = append(s.Groups, shown)
+	if n.shown != nil {
+		s.Groups = n.shown.Groups
+	}
+	if len(n.stale) > 0 {
+		s.Groups = n.regrouped(s.Groups)
+		n.stale = nil
 	}
 	return s
+}
+
+// regrouped are groups as they were shown, those that are stale anew.
+func (n *network) regrouped(before []ShownGroup) []ShownGroup {
+	after := make([]ShownGroup, 0, len(n.groups))
+	for _, addr := range slices.SortedFunc(maps.Keys(n.stale), netip.Addr.Compare) {
+		i, there := slices.BinarySearchFunc(before, addr, func(g ShownGroup, a netip.Addr) int { return g.Group.Compare(a) })
+		after = append(after, before[:i]...)
+		if before = before[i:]; there {
+			before = before[1:]
+		}
+		if g := n.groups[addr]; g != nil {
+			after = append(after, g.show())
+		}
+	}
+	return append(after, before...)
+}
+
+func (g *group) show() ShownGroup {
+	shown := ShownGroup{Group: g.addr, Slot: g.slot}
+	for _, name := range sortedKeys(g.members) {
+		m := g.members[name]
+		w := m.wants()
+		shown.Ports = append(shown.Ports, ShownPort{Port: name, Exclude: w.exclude, Sources: w.sources, Static: m.static})
+	}
+	return shown
 }
