@@ -31,7 +31,7 @@ var (
 )
 
 // shortTo are where Multicast Router Solicitations and Terminations go. These have
-// four octets (RFC 4286 sections 4.2 and 5.2), and Open vSwitch reads the type of ICMPv6 of
+// four octets (RFC 4286 sections 4.1 and 5.1), and Open vSwitch reads the type of ICMPv6 of
 // eight and more only: it takes them for type 0, as it does what is cut.
 var shortTo = []netip.Addr{wire.AllRouters, wire.AllSnoopers}
 

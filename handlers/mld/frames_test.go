@@ -1,6 +1,8 @@
 package mld_test
 
 import (
+	"bytes"
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -207,6 +209,34 @@ func TestSent(t *testing.T) {
 		}
 		if fault != wire.FaultNone || q.MaxResponse() != want {
 			t.Errorf("query %d: %s, %s, want %s", i, fault, q.MaxResponse(), want)
+		}
+	}
+}
+
+// TestTerminationIsAnswered: who is behind the port that a router's end was told by is asked
+// for routers, as scapy does (RFC 4286 section 5.4).
+func TestTerminationIsAnswered(t *testing.T) {
+	t.Parallel()
+	want, err := hex.DecodeString("33330000000202000000000a86dd" +
+		"60000000000c0001" + "fe80000000000000000000000000000a" + "ff020000000000000000000000000002" +
+		"3a00050200000100" + "98006a31")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLanes(t, nil)
+	for _, from := range []string{"router", "uplink"} {
+		l.slow.Listen.Uptime += time.Second
+		name := map[string]string{"router": "termination", "uplink": "termination behind the uplink"}[from]
+		i := slices.IndexFunc(fixtures.ListenerCases(), func(c fixtures.ListenerCase) bool { return c.Name == name })
+		if why, _ := l.end(from, fixtures.ListenerCases()[i].Frame); why != "relayed" {
+			t.Fatal(why)
+		}
+		r := pipeline.NewReplies(4096)
+		for _, e := range l.table.Events() {
+			l.slow.Listen.Send(&e, r)
+		}
+		if list := r.List(); len(list) != 1 || list[0].Out != uint32(ports[from]) || !bytes.Equal(list[0].Data, want) {
+			t.Errorf("%s: %+v, want %x", from, list, want)
 		}
 	}
 }

@@ -30,6 +30,12 @@ func (l *Lane) Send(e *multicast.Event, r *pipeline.Replies) {
 			body := wire.AppendMRDAdvert(nil, multicast.AdvertInterval, e.Query.Interval, e.Query.Robustness)
 			put(r.Into(n.Key, wire.ListenerHeadersLen+len(body)), n.Router.MAC, n.Router.LinkLocal, wire.AllSnoopers, body)
 		}
+	case multicast.Solicit:
+		if p := portOf(n, e.Port); p != nil && p.OFPort != 0 {
+			source, mac := n.Asker()
+			body := wire.AppendMRDSolicit(nil)
+			put(r.To(p.OFPort, p.VLAN, wire.ListenerHeadersLen+len(body)), mac, source, wire.AllRouters, body)
+		}
 	case multicast.Report:
 		if n.Router != nil {
 			l.proxied(n, e, r)

@@ -55,7 +55,7 @@ var (
 	listensDesc   = desc("multicast_listeners", "Ports that listen to multicast groups of a network, a port counted for each of its groups.", "network")
 	mrouterDesc   = desc("multicast_routers", "Ports of a network where multicast routers are.", "network")
 	querierDesc   = desc("multicast_querier", "Whether Damselfly asks who listens on a network (1), or another or nobody does (0).", "network")
-	mcastDesc     = desc("multicast_messages_total", "Messages about multicast that nobody's message was the cause of: queries, advertisements, terminations, reports on behalf of moved ports, and proxied ones of what a router listens to for its other networks.", "kind")
+	mcastDesc     = desc("multicast_messages_total", "Messages about multicast that nobody's message was the cause of: queries, advertisements, terminations, solicitations, reports on behalf of moved ports, and proxied ones of what a router listens to for its other networks.", "kind")
 	floatsDesc    = desc("floating_addresses", "Addresses and prefixes that float, by the network on which they do, by form, and by whether their guest is there.", "network", "form", "guest")
 	signedDesc    = desc("signatures_total", "Signed messages of guests by what was wrong with them; good where nothing was. Where the network's mode is observe they pass all the same.", "result")
 	certifiedDesc = desc("certificates_valid_until_seconds", "When the first of the certificates ends that a network's router shows, in seconds since 1970.", "network")

@@ -235,7 +235,8 @@ func TestNobodyAsks(t *testing.T) {
 	}
 }
 
-// TestRouters: who advertises itself is known for three intervals, who ends at once.
+// TestRouters: who advertises itself is known for three intervals and what these may be
+// late by (RFC 4286 section 3.1.5), who says that it ends no longer.
 func TestRouters(t *testing.T) {
 	t.Parallel()
 	w := newWorld(func(s *topology.Spec) {
@@ -254,8 +255,14 @@ func TestRouters(t *testing.T) {
 	w.Advertised(w.now, "blue", "uplink of blue", addr("fe80::2"), 4*time.Second)
 	want("[g uplink of blue]")
 	w.Terminated(w.now, "blue", "uplink of blue", addr("fe80::1"))
+	w.pass(12299 * time.Millisecond)
 	want("[g uplink of blue]")
-	w.pass(12 * time.Second)
+	w.pass(time.Millisecond)
+	want("[g]")
+	w.Advertised(w.now, "blue", "r", addr("fe80::5"), 20*time.Second)
+	w.pass(61499 * time.Millisecond)
+	want("[g r]")
+	w.pass(time.Millisecond)
 	want("[g]")
 	w.Advertised(w.now, "blue", "r", addr("fe80::5"), 20*time.Second)
 	w.Terminated(w.now, "blue", "r", addr("fe80::5"))
@@ -273,11 +280,11 @@ func TestRouters(t *testing.T) {
 		t.Error("who is answered?")
 	}
 	w.pass(2 * time.Second)
-	w.wantSent(t, "24s advertisements")
+	w.wantSent(t, "1m13.8s solicitations r", "1m25.8s advertisements")
 	w.spec.Networks = []topology.NetworkSpec{{Name: "blue", Uplink: w.spec.Networks[0].Uplink, Subnets: w.spec.Networks[0].Subnets,
 		Multicast: &topology.MulticastSpec{Snooping: true, Querier: true}}}
 	w.serve()
-	w.wantSent(t, "24s terminations")
+	w.wantSent(t, "1m25.8s terminations")
 	w.spec.Networks = []topology.NetworkSpec{{Name: "blue", Uplink: w.spec.Networks[0].Uplink, Subnets: w.spec.Networks[0].Subnets}}
 	w.spec.Ports[0].Multicast = nil
 	w.serve()

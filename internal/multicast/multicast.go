@@ -15,6 +15,8 @@ const (
 	Advertise
 	// Terminate: a Multicast Router Termination in the name of Former's router, to all of its ports.
 	Terminate
+	// Solicit: a Multicast Router Solicitation to who is behind the Port.
+	Solicit
 	// Retell: the Records, to multicast routers, on behalf of the Port, which has moved.
 	Retell
 	// Report: the Records, to multicast routers, of what the network's router listens to itself; by MLDv1 if Old.
@@ -26,7 +28,7 @@ const (
 
 // String returns the kind's name as metrics write it.
 func (k Kind) String() string {
-	return [...]string{"queries", "advertisements", "terminations", "reports", "proxied"}[k]
+	return [...]string{"queries", "advertisements", "terminations", "solicitations", "reports", "proxied"}[k]
 }
 
 // Event is something to be sent.

@@ -8,22 +8,28 @@ import (
 	"damselfly/internal/wire"
 )
 
-// The times and counts of Multicast Router Discovery (RFC 4286 section 3.1).
+// The times and counts of Multicast Router Discovery, as RFC 4286 has them by default;
+// none is to be configured here, though its section 3.1 would have them all be.
 const (
 	// AdvertInterval is the time between two advertisements (section 3.1.1).
 	AdvertInterval = 20 * time.Second
-	// advertJitter is how much sooner or later one may come (section 3.1.2).
-	advertJitter = AdvertInterval / 40
+	// jitterPart is one part in so many of an interval by which an advertisement may come
+	// sooner or later (section 3.1.2).
+	jitterPart   = 40
+	advertJitter = AdvertInterval / jitterPart
 	// initialInterval is the longest time between the first ones (section 3.1.3), of which
 	// there are initialAdverts (section 3.1.4).
 	initialInterval = 2 * time.Second
 	initialAdverts  = 3
-	// responseDelay is the longest that who asks waits for one.
+	// responseDelay is the longest that who asks waits for one (section 6, MAX_RESPONSE_DELAY).
 	responseDelay = 2 * time.Second
 	// advertGap keeps advertisements to ten a second (section 3.1.6).
 	advertGap = time.Second / 10
-	// deadAfter is how many intervals a router is known that says nothing (section 3.1.5).
+	// deadAfter is how many intervals a router is known that says nothing, each as long as
+	// it may be (section 3.1.5).
 	deadAfter = 3
+	// solicitGap keeps solicitations to three a second (sections 4.3 and 6).
+	solicitGap = time.Second / 3
 )
 
 // mostRouters is how many multicast routers are told apart behind one port.
@@ -45,6 +51,8 @@ type discovery struct {
 	advertised             *topology.Network
 	initial                int
 	nextAdvert, advertFrom time.Duration
+	// solicitFrom is when routers may be asked again.
+	solicitFrom time.Duration
 }
 
 // routerAt notes a multicast router.
@@ -72,39 +80,50 @@ func (t *Table) routerAt(now time.Duration, n *network, p *port, addr netip.Addr
 }
 
 // Advertised takes a Multicast Router Advertisement of who sends one each interval
-// (RFC 4286 section 3).
+// (RFC 4286 section 3.5); 0, which nobody may say, is the default.
 func (t *Table) Advertised(now time.Duration, network, at string, source netip.Addr, interval time.Duration) {
 	if n, p := t.find(network, at); p != nil {
 		if interval == 0 {
 			interval = AdvertInterval
 		}
-		t.routerAt(now, n, p, source, now+deadAfter*interval)
+		t.routerAt(now, n, p, source, now+deadAfter*(interval+interval/jitterPart))
 		t.plan(now, n)
 	}
 }
 
-// Terminated takes a Multicast Router Termination: who sent it is forgotten at once
-// (RFC 4286 section 5), and who was adopted without an address, which may be the same.
+// Terminated takes a Multicast Router Termination: who sent it is forgotten at once, and
+// who was adopted without an address, which may be the same. Behind an uplink anybody may
+// say it for a router, so "a Solicitation is sent" (RFC 4286 section 5.4), by the answer to
+// which one that is there is known again; that section would keep it until none has come
+// for three intervals, which is as if it had said nothing.
 func (t *Table) Terminated(now time.Duration, network, at string, source netip.Addr) {
-	if n, p := t.find(network, at); p != nil {
-		delete(n.routers, speaker{p.name, source})
-		delete(n.routers, speaker{p.name, netip.Addr{}})
-		t.mark(n)
-		t.plan(now, n)
+	n, p := t.find(network, at)
+	if p == nil {
+		return
 	}
+	delete(n.routers, speaker{p.name, source})
+	delete(n.routers, speaker{p.name, netip.Addr{}})
+	t.mark(n)
+	if now >= n.solicitFrom {
+		n.solicitFrom = now + solicitGap
+		t.tell(Event{Kind: Solicit, Network: n.name, Port: p.name})
+	}
+	t.plan(now, n)
 }
 
 // Solicited takes a Multicast Router Solicitation, and reports whether it will be
-// answered (RFC 4286 section 4).
+// answered: "If a Solicitation is received while an Advertisement is pending, that
+// Solicitation MUST be ignored" (RFC 4286 section 3.4), which is one that comes as soon as
+// an answer has to.
 func (t *Table) Solicited(now time.Duration, network string) bool {
 	n := t.networks[network]
 	if n == nil || n.advertised == nil {
 		return false
 	}
-	if soon := max(now+t.random(responseDelay), now+1, n.advertFrom); soon < n.nextAdvert {
-		n.nextAdvert = soon
+	if n.nextAdvert > now+responseDelay {
+		n.nextAdvert = max(now+t.random(responseDelay), now+1, n.advertFrom)
+		t.plan(now, n)
 	}
-	t.plan(now, n)
 	return true
 }
 
@@ -172,7 +191,8 @@ func (t *Table) part(s *topology.Snapshot) {
 	}
 }
 
-// advertise begins, goes on or ends advertising a network as it is now; nil ends.
+// advertise begins, goes on or ends advertising a network as it is now; nil ends. That
+// Damselfly itself stops ends nothing: its flows go on routing.
 func (t *Table) advertise(now time.Duration, n *network, on *topology.Network) {
 	if on != nil && (!n.conf.RouterDiscovery || !n.may()) {
 		on = nil

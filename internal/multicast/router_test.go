@@ -57,7 +57,8 @@ func TestAdvertTimes(t *testing.T) {
 // second (RFC 4286 section 3.1.6). The world's router waits for the shortest time.
 func TestAdvertRate(t *testing.T) {
 	t.Parallel()
-	w := newWorld(func(s *topology.Spec) { s.Networks[0].Multicast.RouterDiscovery = true })
+	w := newWorld(advertising)
+	w.pass(6 * time.Second) // for the first ones
 	w.random = func(time.Duration) time.Duration { return 0 }
 	for second := range 10 {
 		w.sent = nil
@@ -157,9 +158,11 @@ func TestRemembered(t *testing.T) {
 	}
 }
 
-// TestAdoptedRouterEnds: a port that a bridge held as a router's is one no more as soon as
-// a router there says that it ends (RFC 4286 section 5), were it heard since or not.
-func TestAdoptedRouterEnds(t *testing.T) {
+// TestTermination: a port that a bridge held as a router's is one no more as soon as a router
+// there says that it ends, were it heard since or not. It is asked, behind its port alone,
+// whether it is there all the same, three times a second at most (RFC 4286 sections 4.3
+// and 5.4).
+func TestTermination(t *testing.T) {
 	t.Parallel()
 	for _, heard := range []bool{false, true} {
 		w := newWorld(nil)
@@ -174,10 +177,42 @@ func TestAdoptedRouterEnds(t *testing.T) {
 		if heard {
 			w.Advertised(w.now, "blue", "uplink of blue", addr("fe80::1"), 20*time.Second)
 		}
-		routers("r", "uplink of blue")
-		w.Terminated(w.now, "blue", "uplink of blue", addr("fe80::1"))
-		routers("r")
+		for range 1000 {
+			w.Terminated(w.now, "blue", "uplink of blue", addr("fe80::1"))
+			routers("r")
+			w.pass(time.Millisecond)
+		}
+		asked := 0
+		for _, e := range w.sent {
+			if strings.HasSuffix(e, " solicitations uplink of blue") {
+				asked++
+			}
+		}
+		if asked != 3 {
+			t.Errorf("heard %t: asked %d times: %q", heard, asked, w.sent)
+		}
 		w.pass(mali)
 		routers()
+	}
+}
+
+// TestPendingAdvert: who asks again while an answer is due does not bring it forward (RFC
+// 4286 section 3.4).
+func TestPendingAdvert(t *testing.T) {
+	t.Parallel()
+	w := newWorld(advertising)
+	w.pass(10 * time.Second)
+	_ = w.routerSent()
+	_ = w.Solicited(w.now, "blue") // in two seconds
+	w.random = func(time.Duration) time.Duration { return 0 }
+	for range 10 {
+		w.pass(100 * time.Millisecond)
+		if !w.Solicited(w.now, "blue") {
+			t.Error("nobody answers")
+		}
+	}
+	w.pass(10 * time.Second)
+	if got, want := w.routerSent(), []string{"12s advertisements"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -9,14 +9,14 @@ import (
 const (
 	// MRDAdvertLen is the length in octets of a Multicast Router Advertisement (RFC 4286 section 3.2).
 	MRDAdvertLen = 8
-	// MRDLen is that of a Multicast Router Solicitation or Termination (RFC 4286 sections 4.2 and 5.2).
+	// MRDLen is that of a Multicast Router Solicitation or Termination (RFC 4286 sections 4.1 and 5.1).
 	MRDLen = 4
 
 	mrdQueryInterval = 4
 	mrdRobustness    = 6
 )
 
-// AllSnoopers is ff02::6a, to which multicast routers advertise themselves (RFC 4286 section 7).
+// AllSnoopers is ff02::6a, to which multicast routers advertise themselves (RFC 4286 section 8).
 var AllSnoopers = netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 15: 0x6a})
 
 // MRDAdvert is a Multicast Router Advertisement from its type on (RFC 4286 section
@@ -32,8 +32,9 @@ func (a MRDAdvert) QueryInterval() time.Duration {
 }
 
 // CheckMRD is the gate of Multicast Router Discovery's messages of one type, with
-// the rules of RFC 4286 sections 3.4, 4.4 and 5.4: hop limit 1, a link-local
-// source, a Router Alert and the destination of the type.
+// the rules of RFC 4286 sections 3.5, 4.4 and 5.4: a link-local source and the
+// destination of the type. All are sent with hop limit 1 and a Router Alert (section 2),
+// and others are refused, as of Multicast Listener Discovery.
 func CheckMRD(p *Packet, typ uint8) (ICMPv6, Fault) {
 	n, to := MRDLen, AllSnoopers
 	switch typ {
@@ -63,5 +64,9 @@ func AppendMRDAdvert(b []byte, interval, queryInterval time.Duration, robustness
 }
 
 // AppendMRDTermination appends a Multicast Router Termination, its checksum zero,
-// to b (RFC 4286 section 5.2).
+// to b (RFC 4286 section 5.1).
 func AppendMRDTermination(b []byte) []byte { return append(b, TypeMRDTermination, 0, 0, 0) }
+
+// AppendMRDSolicit appends a Multicast Router Solicitation, its checksum zero, to b
+// (RFC 4286 section 4.1).
+func AppendMRDSolicit(b []byte) []byte { return append(b, TypeMRDSolicit, 0, 0, 0) }
