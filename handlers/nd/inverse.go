@@ -34,8 +34,9 @@ func InverseSolicit(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	if why := p.Honest(is.SourceLinkLayer(), true); why != 0 {
 		return why
 	}
+	// A group is not anybody's own (RFC 3122 section 3.1, Note 1).
 	for a := range is.SourceAddresses {
-		if p.Claim(a) == packet.Foreign {
+		if !a.IsMulticast() && p.Claim(a) == packet.Foreign {
 			return reason.ForgedAddressList
 		}
 	}

@@ -99,6 +99,7 @@ var faultClauses = [wire.Faults]string{
 	wire.FaultMissingLinkLayer:         "RFC 3122 section 4.3.1",
 	wire.FaultAddressList:              "RFC 3122 section 3.1",
 	wire.FaultMTULength:                "RFC 4861 section 4.6.4",
+	wire.FaultAuthentication:           "RFC 3122 section 4.3.1",
 	wire.FaultHopLimitNotOne:           "RFC 9777 section 5",
 	wire.FaultNoRouterAlert:            "RFC 9777 section 5",
 	wire.FaultListenerLength:           "RFC 9777 section 8.1",

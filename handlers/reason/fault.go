@@ -60,6 +60,7 @@ var faultTexts = [wire.Faults]string{
 	wire.FaultMissingLinkLayer:         "Inverse Neighbor Discovery that does not name both its sender's link-layer address and the one it asks about",
 	wire.FaultAddressList:              "a list of addresses whose length does not fit, or with one that no interface has",
 	wire.FaultMTULength:                "an MTU option that is not 8 octets",
+	wire.FaultAuthentication:           "Inverse Neighbor Discovery behind an Authentication Header, for which nobody here has a key",
 	wire.FaultHopLimitNotOne:           "Multicast Listener or Router Discovery whose hop limit is not 1",
 	wire.FaultNoRouterAlert:            "Multicast Listener or Router Discovery without a Router Alert option",
 	wire.FaultListenerLength:           "Multicast Listener Discovery with records or sources beyond its end, or of no version's length",

@@ -67,6 +67,8 @@ func (p *Packet) walk() Fault {
 			p.RouterAlert = hasRouterAlert(b[optionsField:n])
 		case ProtocolRouting:
 			p.SourceRouted = p.SourceRouted || b[routingType] == 0
+		case ProtocolAH:
+			p.Authenticated = true
 		}
 		next = b[0]
 		b = b[n:]

@@ -36,6 +36,8 @@ type Packet struct {
 	RouterAlert bool
 	// SourceRouted: there is a Routing header of type 0, whose sender chooses the way (RFC 5095 section 1).
 	SourceRouted bool
+	// Authenticated: there is an Authentication Header (RFC 4302), which nobody here can verify.
+	Authenticated bool
 }
 
 // Cut reads one frame's headers into p, which is overwritten whole, and keeps

@@ -99,6 +99,8 @@ const (
 	FaultAddressList
 	// FaultMTULength: an MTU option that is not 8 octets (RFC 4861 section 4.6.4).
 	FaultMTULength
+	// FaultAuthentication: Inverse Neighbor Discovery behind an Authentication Header, which cannot be verified (RFC 3122 section 4.3.1).
+	FaultAuthentication
 	// FaultHopLimitNotOne: Multicast Listener or Router Discovery with a hop limit other than 1 (RFC 9777 section 5).
 	FaultHopLimitNotOne
 	// FaultNoRouterAlert: the same without a Router Alert option (RFC 9777 section 5).
@@ -160,6 +162,7 @@ var faultNames = [Faults]string{
 	FaultMissingLinkLayer:         "missing-lladdr",
 	FaultAddressList:              "bad-address-list",
 	FaultMTULength:                "bad-mtu-length",
+	FaultAuthentication:           "authentication-header",
 	FaultHopLimitNotOne:           "hop-limit-not-1",
 	FaultNoRouterAlert:            "no-router-alert",
 	FaultListenerLength:           "mld-length",

@@ -31,15 +31,19 @@ const (
 type InverseSolicit []byte
 
 // CheckInverseSolicit applies every rule of RFC 3122 section 4.3.1, with those of
-// RFC 6980 section 5 and RFC 2464 section 6, and that lists name unicast
-// addresses.
+// RFC 6980 section 5 and RFC 2464 section 6, and that lists name addresses.
 func CheckInverseSolicit(p *Packet) (InverseSolicit, Fault) {
 	m, f := checkType(p, TypeInverseSolicit, minInverseSolicit)
 	if f != FaultNone {
 		return nil, f
 	}
-	if p.IPv6.SourceUnspecified() {
+	switch {
+	case p.IPv6.SourceUnspecified():
 		return nil, FaultUnspecifiedSource
+	// "If the message includes an IP Authentication Header, the message authenticates
+	// correctly": nobody shares a key for that with Damselfly.
+	case p.Authenticated:
+		return nil, FaultAuthentication
 	}
 	is := InverseSolicit(m)
 	var source, target bool
@@ -53,8 +57,8 @@ func CheckInverseSolicit(p *Packet) (InverseSolicit, Fault) {
 		}
 		o = rest
 	}
-	// "The Source Link-Layer Address option ... MUST be present", and so the
-	// Target Link-Layer Address.
+	// "The Target Link-Layer Address is a required option and MUST be present", and so the
+	// source's.
 	if !source || !target {
 		return nil, FaultMissingLinkLayer
 	}
@@ -88,15 +92,15 @@ func checkInverseOption(opt Option, source, target *bool) Fault {
 	return FaultNone
 }
 
-// checkAddressList wants one address or more and nothing else: the option's
-// length is "1 plus 2 for each address" in units of 8 octets, so at least 3 (RFC
-// 3122 section 3.1).
+// checkAddressList wants one address or more and nothing else: "n = (Length - 1)/2",
+// in units of 8 octets, and "the minimum value for Length is 3" (RFC 3122 section
+// 3.1). An address may be of any kind, but one that no interface has.
 func checkAddressList(opt Option) Fault {
 	if len(opt) < addressListHeader+addressLen || (len(opt)-addressListHeader)%addressLen != 0 {
 		return FaultAddressList
 	}
 	for b := opt[addressListHeader:]; len(b) > 0; b = b[addressLen:] {
-		if b[0] == multicastOctet || isUnspecified(b) {
+		if isUnspecified(b) {
 			return FaultAddressList
 		}
 	}
@@ -156,7 +160,8 @@ func InverseAdvertFrameLen(n int) int {
 // InverseAdvertFrameLen octets, and returns that length. The addresses are those
 // of h.SourceMAC, at most maxAddressList; the link-layer addresses of source and
 // target are the pair of the solicitation the other way round (RFC 3122 sections
-// 2.2 and 4.2.1).
+// 4.2.1 and A.2.2; where section 2.2 calls also the target "the sender of the
+// advertisement", receivers read the source alone, section 4.2.2).
 func PutInverseAdvert(b []byte, h *Headers, addresses []netip.Addr) int {
 	n := InverseAdvertFrameLen(len(addresses))
 	b = b[:n]
