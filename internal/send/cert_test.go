@@ -198,6 +198,12 @@ func FuzzMessage(f *testing.F) {
 		if fault != send.FaultNone {
 			return
 		}
+		if m.CGA == nil {
+			if f := m.VerifyAddress(id.Address); f != send.FaultNoCGA {
+				t.Fatal(f)
+			}
+			return
+		}
 		if m.Covered() > len(message) || len(m.CGA.PublicKey()) == 0 {
 			t.Fatalf("%d octets covered of %d", m.Covered(), len(message))
 		}

@@ -19,12 +19,11 @@ const (
 const (
 	// maxCollisions is the highest collision count (RFC 3972 section 5).
 	maxCollisions = 2
-	// maxSec is the highest Sec value that is taken. Each stands for a hash function
-	// and a number of zero bits (RFC 4982 section 6): 0 to 2 for SHA-1 with 0, 16
-	// and 32; 3 was SHA-1 with 48 before that and has not been given away.
-	maxSec = 3
-	// secBits is how many zero bits of Hash2 one more Sec asks for (RFC 3972 section 2).
-	secBits = 16
+	// secLen is how many zero octets of Hash2 one more Sec asks for (RFC 3972 section 2).
+	// Of the values RFC 4982 section 6 keeps 0 to 2 for this and SHA-1 and has given
+	// none of the others away since, so "all security parameter values" are processed as
+	// RFC 3972 section 5 has it.
+	secLen = 2
 )
 
 // Modifier is the random part of an address's parameters (RFC 3972 section 3).
@@ -94,37 +93,44 @@ func (p Parameters) PublicKey() []byte {
 func (p Parameters) Extensions() []byte { return p[keyOffset+len(p.PublicKey()):] }
 
 // hash1 is the hash that the interface identifier is made of (RFC 3972 section 4
-// step 6).
+// step 5).
 func (p Parameters) hash1() uint64 {
 	h := sha1.Sum(p)
 	return binary.BigEndian.Uint64(h[:])
 }
 
-// hash2 is the left part of the hash that must begin with zeros: of the parameters
-// with the prefix and the collision count zero (RFC 3972 section 4 step 2).
-func (p Parameters) hash2() uint64 {
+// hash2 is the hash that must begin with zeros: of the parameters with the prefix and
+// the collision count zero (RFC 3972 section 4 step 2, which takes as much of it as
+// the highest Sec looks at).
+func (p Parameters) hash2() [sha1.Size]byte {
 	b := append([]byte(nil), p...)
 	clear(b[modifierLen:keyOffset])
-	h := sha1.Sum(b)
-	return binary.BigEndian.Uint64(h[:])
+	return sha1.Sum(b)
 }
 
 // Bits of an interface identifier that are not the hash's: the three of Sec, the
-// universal and the group bit (RFC 3972 section 3).
+// universal and the group bit (RFC 3972 section 2).
 const (
 	secShift    = 61
 	identifying = ^uint64(0xe3 << 56)
 )
 
 // SecOf is the security parameter of an address: its leftmost three bits of the
-// interface identifier (RFC 3972 section 3).
+// interface identifier (RFC 3972 section 2).
 func SecOf(a netip.Addr) uint8 {
 	b := a.As16()
 	return b[8] >> 5
 }
 
-// zeros reports whether hash2 begins with as many zero bits as sec asks for.
-func zeros(hash2 uint64, sec uint8) bool { return sec == 0 || hash2>>(64-secBits*int(sec)) == 0 }
+// zeros reports whether hash2 begins with as many zeros as sec asks for.
+func zeros(hash2 [sha1.Size]byte, sec uint8) bool {
+	for _, b := range hash2[:secLen*int(sec)] {
+		if b != 0 {
+			return false
+		}
+	}
+	return true
+}
 
 // address is that which the parameters make, of this Sec.
 func (p Parameters) address(sec uint8) netip.Addr {
@@ -142,8 +148,6 @@ func (p Parameters) VerifyAddress(a netip.Addr) Fault {
 	switch {
 	case p.CollisionCount() > maxCollisions:
 		return FaultCollisionCount
-	case sec > maxSec:
-		return FaultSec
 	case subtle.ConstantTimeCompare(b[:prefixLen], p[modifierLen:countOffset]) == 0:
 		return FaultPrefix
 	case (p.hash1()^binary.BigEndian.Uint64(b[8:]))&identifying != 0:

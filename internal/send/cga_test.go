@@ -96,10 +96,10 @@ func TestParametersFaults(t *testing.T) {
 		{"another collision count", change(24, 1), exampleAddress, send.FaultHash1},
 		{"another prefix", change(17, 0x81), exampleAddress, send.FaultPrefix},
 		{"another modifier", change(0, 0x88), exampleAddress, send.FaultHash1},
-		{"Sec 7", good, "fe80::fc4a:5bf6:ffb4:ca6c", send.FaultSec},
-		{"Sec 4", good, "fe80::9c4a:5bf6:ffb4:ca6c", send.FaultSec},
-		{"Sec 3, which the modifier does not pay for", good, "fe80::7c4a:5bf6:ffb4:ca6c", send.FaultHash2},
-		{"Sec 2, which it does not pay for either", good, "fe80::5c4a:5bf6:ffb4:ca6c", send.FaultHash2},
+		{"Sec 7, which the modifier does not pay for", good, "fe80::fc4a:5bf6:ffb4:ca6c", send.FaultHash2},
+		{"Sec 4, which it does not pay for either", good, "fe80::9c4a:5bf6:ffb4:ca6c", send.FaultHash2},
+		{"Sec 3, nor that", good, "fe80::7c4a:5bf6:ffb4:ca6c", send.FaultHash2},
+		{"Sec 2, nor that", good, "fe80::5c4a:5bf6:ffb4:ca6c", send.FaultHash2},
 		{"Sec 0, for which it pays more than it has to", good, "fe80::1c4a:5bf6:ffb4:ca6c", send.FaultNone},
 	}
 	for _, tt := range tests {

@@ -16,15 +16,13 @@ const (
 	FaultTimestampOption
 	// FaultSignatureOption: an RSA Signature option too short for its fields (RFC 3971 section 5.2).
 	FaultSignatureOption
-	// FaultNoCGA: a signature without a CGA option, so that the key is not known (RFC 3971 section 5.2.2).
-	FaultNoCGA
 	// FaultNoTimestamp: a signature without a Timestamp option (RFC 3971 section 5.3.4).
 	FaultNoTimestamp
-	// FaultNoNonce: a signed solicitation without a Nonce option (RFC 3971 section 5.3.3).
+	// FaultNoNonce: a signed solicitation without a Nonce option (RFC 3971 section 5.3.4).
 	FaultNoNonce
 	// FaultNonceLength: a nonce longer than anybody needs.
 	FaultNonceLength
-	// FaultNonce: an answer to a question of ours with another nonce (RFC 3971 section 5.3.4).
+	// FaultNonce: an answer to a question of ours with another nonce (RFC 3971 section 5.3.4.1).
 	FaultNonce
 	// FaultNoAddress: a signed Router Solicitation from ::, which is nobody's to sign for (RFC 3971 section 5.1.1).
 	FaultNoAddress
@@ -32,21 +30,21 @@ const (
 	FaultTarget
 	// FaultBehind: a link-layer address behind the signature, which does not cover it (RFC 3971 section 5.2.2).
 	FaultBehind
+	// FaultNoCGA: a signature without a CGA option, so that the key is not known (RFC 3971 section 5.1.2).
+	FaultNoCGA
 	// FaultParameters: CGA Parameters that do not hold a key and whole extension fields (RFC 3972 section 3, RFC 4581 section 2).
 	FaultParameters
 	// FaultCollisionCount: a collision count above 2 (RFC 3972 section 5).
 	FaultCollisionCount
-	// FaultSec: an address whose Sec bits stand for no hash that is known (RFC 4982 section 6).
-	FaultSec
 	// FaultPrefix: CGA Parameters of another prefix than the address's (RFC 3972 section 5).
 	FaultPrefix
 	// FaultHash1: the address is not made of these parameters (RFC 3972 section 5).
 	FaultHash1
 	// FaultHash2: the modifier does not pay for the Sec bits (RFC 3972 section 5).
 	FaultHash2
-	// FaultKeySize: a key too short to trust, or too long to compute with.
+	// FaultKeySize: a key too short to trust, or too long to compute with (RFC 3971 section 5.1.3).
 	FaultKeySize
-	// FaultKey: no RSA key (RFC 3971 section 5.2).
+	// FaultKey: no RSA key (RFC 3972 section 3).
 	FaultKey
 	// FaultKeyHash: the signature names another key (RFC 3971 section 5.2.2).
 	FaultKeyHash
@@ -75,7 +73,6 @@ var faultNames = [Faults]string{
 	FaultCGAOption:       "bad-cga-option",
 	FaultTimestampOption: "bad-timestamp-option",
 	FaultSignatureOption: "bad-signature-option",
-	FaultNoCGA:           "no-cga",
 	FaultNoTimestamp:     "no-timestamp",
 	FaultNoNonce:         "no-nonce",
 	FaultNonceLength:     "nonce-length",
@@ -83,9 +80,9 @@ var faultNames = [Faults]string{
 	FaultNoAddress:       "no-address",
 	FaultTarget:          "target-not-source",
 	FaultBehind:          "behind-signature",
+	FaultNoCGA:           "no-cga",
 	FaultParameters:      "bad-cga-parameters",
 	FaultCollisionCount:  "collision-count",
-	FaultSec:             "unknown-sec",
 	FaultPrefix:          "cga-prefix",
 	FaultHash1:           "cga-hash1",
 	FaultHash2:           "cga-hash2",

@@ -16,11 +16,11 @@ import (
 // the signature of its sender's, and for what it says.
 const (
 	// DefaultMinBits is the shortest key that is trusted where nothing else is said
-	// (RFC 3971 section 5.2.3, minbits).
+	// (RFC 3971 section 5.1.3, minbits).
 	DefaultMinBits = 1024
 	// MaxOwnBits is the longest key of a router's own.
 	MaxOwnBits = 2048
-	// MaxBits is the longest key that is computed with.
+	// MaxBits is the longest key that is computed with: "at least 2048 bits" (same section).
 	MaxBits = 4096
 	// maxKeyOctets is the longest SubjectPublicKeyInfo with such a key, and some more.
 	maxKeyOctets = MaxBits/8 + 128

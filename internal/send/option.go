@@ -76,8 +76,6 @@ func Read(m wire.ICMPv6, fixed int) (s Message, f Fault) {
 // check finds what is missing.
 func (s *Message) check(stamped bool) Fault {
 	switch {
-	case s.CGA == nil:
-		return FaultNoCGA
 	case !stamped:
 		return FaultNoTimestamp
 	case len(s.Nonce) > MaxNonce:

@@ -13,8 +13,11 @@ import (
 // VerifyAddress checks all of a message that costs little: that the address, which
 // is the sender's or the one that a probe is for, is made of the parameters, and
 // that the key is the one that the signature names (RFC 3971 sections 5.1.2 and
-// 5.2.2).
+// 5.2.2). No key is known but by a CGA option: no trust anchor of guests is.
 func (s *Message) VerifyAddress(a netip.Addr) Fault {
+	if s.CGA == nil {
+		return FaultNoCGA
+	}
 	if f := s.CGA.VerifyAddress(a); f != FaultNone {
 		return f
 	}
@@ -35,9 +38,9 @@ func (s *Message) VerifySignature(ip wire.IPv6, minBits int) Fault {
 	if f != FaultNone {
 		return f
 	}
-	// What pads the option is no part of the signature, and there is no more of it
-	// than whole units take.
-	if len(s.signature) != units(signatureHeader+key.Size())-signatureHeader {
+	// "as many bytes long as remain after the end of the signature": what pads the option
+	// is no part of it.
+	if len(s.signature) < key.Size() {
 		return FaultSignatureOption
 	}
 	// The message as if it ended here, with the checksum that it had then.

@@ -93,6 +93,10 @@ func TestVerify(t *testing.T) {
 		{"with exponent 3", solicit(peer(fixtures.SignerKind{Exponent: 3}), nil), send.FaultNone},
 		{"with two collisions", solicit(plain, func(m *fixtures.SignedMessage) { m.Collisions = 2; m.Source = addressOf(t, plain, 2) }), send.FaultNone},
 		{"options behind the signature are not looked at", solicit(plain, func(m *fixtures.SignedMessage) { m.After = []byte{2, 1, 6, 6, 6, 6, 6, 6} }), send.FaultNone},
+		{"more padding than the signature needs", solicit(plain, func(m *fixtures.SignedMessage) { m.Spare = 24 }), send.FaultNone},
+		{"a signature shorter than its key", solicit(plain, func(m *fixtures.SignedMessage) {
+			m.Without, m.After = []string{"signature"}, append(append([]byte{12, 15, 0, 0}, keyHash(plain.Public)...), make([]byte, 100)...)
+		}), send.FaultSignatureOption},
 		{"a probe", solicit(plain, func(m *fixtures.SignedMessage) {
 			m.Source, m.Prefix, m.Target, m.LinkLayer = netip.IPv6Unspecified(), m.Source, m.Source, wire.MAC{}
 		}), send.FaultNone},

@@ -102,7 +102,7 @@ func (c *checker) send(object string, n *NetworkSpec) {
 		c.add(object, "", "is for networks of this bridge alone: what comes by the uplink of %s is not verified, so leave one of them out", n.Name)
 	}
 	if s.MinBits != 0 && (s.MinBits < send.DefaultMinBits || s.MinBits > send.MaxBits) {
-		c.add(object+".min_bits", "RFC 3971 section 5.2.3", "%d is no length of a key to ask for: give %d to %d", s.MinBits, send.DefaultMinBits, send.MaxBits)
+		c.add(object+".min_bits", "RFC 3971 section 5.1.3", "%d is no length of a key to ask for: give %d to %d", s.MinBits, send.DefaultMinBits, send.MaxBits)
 	}
 	if s.Key == nil {
 		return
