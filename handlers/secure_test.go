@@ -52,7 +52,9 @@ func newSecureWorld(t testing.TB, mode topology.SendMode, change func(*topology.
 			change(in)
 		}
 	})
-	w.Router.LinkLocal = w.blue().Router.LinkLocal
+	if r := w.blue().Router; r != nil {
+		w.Router.LinkLocal = r.LinkLocal
+	}
 	w.peers.NDWorld = w.NDWorld
 	w.lane = &secure.Lane{Shared: secure.NewShared(), Verifies: true}
 	w.services = &handlers.Services{Secure: w.lane}
@@ -193,6 +195,19 @@ func TestSecureReplay(t *testing.T) {
 	if why, _ := w.judge(&w.Asker, frame); why != reason.Answered {
 		t.Fatal(handlers.ReasonName(why))
 	}
+	// A clock that was set back: only who asked knows whether the answer is new.
+	answer := func(without ...string) []byte {
+		return w.advertise(t, func(m *fixtures.SignedMessage) {
+			m.At, m.To, m.Destination, m.Flags, m.Without = m.At-60, w.Neighbor.MAC, w.Neighbor.LinkLocal, wire.FlagSolicited|wire.FlagOverride, without
+			m.Nonce = fixtures.SecureNonce
+		})
+	}
+	if why, _ := w.judge(&w.Asker, answer()); why != reason.Relayed {
+		t.Errorf("an answer of a minute ago: %s", handlers.ReasonName(why))
+	}
+	if why, _ := w.judge(&w.Asker, answer("nonce")); why != reason.OfSEND(send.FaultReplay) {
+		t.Errorf("an answer of a minute ago without a nonce: %s", handlers.ReasonName(why))
+	}
 	for _, d := range []time.Duration{0, time.Second, time.Minute, time.Hour} {
 		w.now = now.Add(d)
 		if why, replies := w.judge(&w.Asker, frame); why != reason.OfSEND(send.FaultReplay) || len(replies) > 0 {
@@ -206,8 +221,78 @@ func TestSecureReplay(t *testing.T) {
 		t.Errorf("a clock that is an hour late: %s, %d peers", handlers.ReasonName(why), w.lane.Peers.Len())
 	}
 	w.checkSigned(t, "a clock that is late", replies, 136, "010203040506")
-	if why, _ := w.judge(&w.Asker, w.solicit(t, w.Neighbor.LinkLocal, old)); why != reason.OfSEND(send.FaultTimestamp) {
-		t.Errorf("a clock that is late, asking for a guest: %s", handlers.ReasonName(why))
+	if why, _ := w.judge(&w.Asker, w.solicit(t, w.Neighbor.LinkLocal, old)); why != reason.Answered || w.lane.Peers.Len() != 0 {
+		t.Errorf("a clock that is late, asking for a guest: %s, %d peers", handlers.ReasonName(why), w.lane.Peers.Len())
+	}
+	probe := func(m *fixtures.SignedMessage) {
+		old(m)
+		m.Source, m.Prefix, m.LinkLayer = netip.IPv6Unspecified(), m.Source, wire.MAC{}
+	}
+	if why, _ := w.judge(&w.Asker, w.solicit(t, w.peers.Own.Addr, probe)); why != reason.OfSEND(send.FaultTimestamp) {
+		t.Errorf("a clock that is late, probing: %s", handlers.ReasonName(why))
+	}
+}
+
+// TestSecureClock: a guest whose clock is wrong is known once it has answered a question of
+// Damselfly's, whose nonce it has, and from then on by how its clock goes (RFC 3971
+// sections 5.3.4.1 and 5.3.4.2); one that is too far ahead is never remembered.
+func TestSecureClock(t *testing.T) {
+	t.Parallel()
+	for off, known := range map[time.Duration]int{-9 * 365 * 24 * time.Hour: 1, -time.Hour: 1, 10 * time.Minute: 1, 2 * time.Hour: 0, 1e5 * time.Hour: 0} {
+		w := newSecureWorld(t, topology.SendRequire, nil)
+		wrong := func(m *fixtures.SignedMessage) { m.At += off.Seconds() }
+		rs := func() []byte { return made(t)(w.peers.Routers(w.peers.Own, wrong)) }
+		if why, _ := w.judge(&w.Asker, rs()); why != reason.OfSEND(send.FaultTimestamp) {
+			t.Errorf("%v: before: %s", off, handlers.ReasonName(why))
+		}
+		answer := w.advertise(t, wrong, func(m *fixtures.SignedMessage) {
+			m.Destination, m.To, m.Flags = w.Router.LinkLocal, w.Router.MAC, wire.FlagSolicited|wire.FlagOverride
+			m.Nonce = w.lane.Questions.Nonce(w.now, w.peers.Own.Addr)[2:]
+		})
+		if why, _ := w.judge(&w.Asker, answer); why != reason.Relayed || w.lane.Peers.Len() != known {
+			t.Errorf("%v: the answer: %s, %d peers", off, handlers.ReasonName(why), w.lane.Peers.Len())
+		}
+		w.now = w.now.Add(time.Second)
+		want := reason.Answered
+		if known == 0 {
+			want = reason.OfSEND(send.FaultTimestamp)
+		}
+		if why, _ := w.judge(&w.Asker, rs()); why != want {
+			t.Errorf("%v: after: %s, want %s", off, handlers.ReasonName(why), handlers.ReasonName(want))
+		}
+	}
+}
+
+// TestSecureRouterAdvert: where a guest is the router, what it advertises unsigned does not
+// stand for one that signs (RFC 3971 section 8), and one that signs without CGA is as
+// if it did not (section 5.1.2).
+func TestSecureRouterAdvert(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[topology.SendMode][3]string{
+		topology.SendObserve: {"relayed", "relayed", "relayed"},
+		topology.SendPrefer:  {"relayed", "relayed", "send-unsecured"},
+		topology.SendRequire: {"send-unsigned", "send-no-cga", "send-unsigned"},
+	} {
+		w := newSecureWorld(t, mode, func(in *topology.Input) {
+			noRouter(in)
+			in.Spec.Networks[0].Send.Key, in.Spec.Networks[0].Send.Chain = nil, nil
+			in.Spec.Ports[0].Router = true
+		})
+		advert := func(without ...string) []byte {
+			return w.advertise(t, func(m *fixtures.SignedMessage) {
+				m.Type, m.Target, m.Without = wire.TypeRouterAdvert, netip.Addr{}, without
+			})
+		}
+		for i, frame := range [][]byte{advert(fixtures.Unsigned...), advert("cga"), advert(fixtures.Unsigned...)} {
+			if i == 2 {
+				if why, _ := w.judge(&w.Asker, advert()); why != reason.Relayed {
+					t.Errorf("%v: signed: %s", mode, handlers.ReasonName(why))
+				}
+			}
+			if why, _ := w.judge(&w.Asker, frame); handlers.ReasonName(why) != want[i] {
+				t.Errorf("%v: %d: %s, want %s", mode, i, handlers.ReasonName(why), want[i])
+			}
+		}
 	}
 }
 

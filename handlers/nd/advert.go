@@ -37,6 +37,12 @@ func Advertise(p *packet.Packet, l *learn.Lane, v *resolve.Lane, r *pipeline.Rep
 	if na.Flags()&wire.FlagRouter != 0 && !p.Port.Router {
 		return reason.ForgedRouterFlag
 	}
+	if p.Stale() {
+		if claim != packet.Own {
+			why = reason.Learning
+		}
+		return relay(p, why, r)
+	}
 	if ends := v.Advertise(p, na); ends != 0 {
 		return ends
 	}

@@ -43,8 +43,8 @@ type Signing struct {
 	// Verified says that the message is signed, and that the signature is its
 	// sender's (RFC 3971 section 5.2.2).
 	Verified bool
-	// Stale says that it is signed, but not known to be said now: it may be answered,
-	// and nobody is made known by it (RFC 3971 section 5.3.4.2).
+	// Stale says that it is signed, but not known to be said now: it may be answered or
+	// go on, and nobody is made known by it (RFC 3971 section 5.3.4.2).
 	Stale bool
 	// MaySign says that there is time for a signature. Nonce is the option that an
 	// answer has to repeat, empty for none (RFC 3971 section 5.3.3).

@@ -101,7 +101,7 @@ func (l *Lane) Take(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	case !l.Verifies:
 		return 0
 	case signed:
-		if why := l.verify(p, fixed); why != 0 {
+		if why := l.verify(p, fixed, r); why != 0 {
 			return why
 		}
 	}

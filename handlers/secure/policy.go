@@ -28,7 +28,7 @@ func (l *Lane) unsigned(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 // address changes nothing, and its holder has to hear it to object.
 func (l *Lane) unsecured(p *packet.Packet, r *pipeline.Replies) pipeline.Reason {
 	switch p.ICMPv6().Type() {
-	case wire.TypeRouterSolicit:
+	case wire.TypeRouterSolicit, wire.TypeRouterAdvert:
 		if p.Secured(p.IPv6.Source()) {
 			return reason.SendUnsecured
 		}

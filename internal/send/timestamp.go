@@ -136,10 +136,22 @@ func (c *Peers) Check(now time.Time, p Peer, stamp, signature uint64) Fault {
 	return FaultNone
 }
 
-// Accept remembers a message whose timestamp passed Check and whose signature verified,
-// from a port. "If TSnew > TSlast" it is the last one from now on. Where the port has
-// as many as it may, its own oldest is forgotten.
+// Taken reports whether this very message of a peer was accepted, as far as that is
+// remembered.
+func (c *Peers) Taken(p Peer, stamp, signature uint64) bool {
+	v, known := c.known.Load(p)
+	return known && slices.Contains(v.(*peerState).taken, taken{stamp, signature})
+}
+
+// Accept remembers a message whose signature verified, and whose timestamp passed Check
+// or that answers Damselfly's own question (RFC 3971 section 5.3.4.1), from a port. "If
+// TSnew > TSlast" it is the last one from now on. Where the port has as many as it may,
+// its own oldest is forgotten. Whose clock is further ahead than PeerLife is not
+// remembered.
 func (c *Peers) Accept(now time.Time, p Peer, stamp, signature uint64, port string) Fault {
+	if stamp>>16 >= farSeconds || int64(stamp-Stamp(now)) >= ticks(PeerLife) {
+		return FaultNone
+	}
 	next := &peerState{port: port, stamp: stamp, received: now, seen: now}
 	if v, known := c.known.Load(p); known {
 		s := v.(*peerState)
