@@ -55,7 +55,7 @@ var faultTexts = [wire.Faults]string{
 	wire.FaultUnspecifiedWithLinkLayer: "a source of :: that names a link-layer address",
 	wire.FaultNotSolicitedNode:         "an address probe that was not sent to the solicited-node group",
 	wire.FaultSolicitedMulticast:       "a multicast Neighbor Advertisement that claims to be solicited",
-	wire.FaultNotLinkLocal:             "a Router Advertisement or Multicast Listener Discovery whose source is not link-local",
+	wire.FaultNotLinkLocal:             "a Router Advertisement, Multicast Listener Discovery or Certification Path Solicitation whose source is not link-local",
 	wire.FaultUnspecifiedSource:        "a source of ::, to which nothing can be answered",
 	wire.FaultMissingLinkLayer:         "Inverse Neighbor Discovery that does not name both its sender's link-layer address and the one it asks about",
 	wire.FaultAddressList:              "a list of addresses whose length does not fit, or with one that no interface has",

@@ -32,12 +32,13 @@ type Chain struct {
 	// options are the Certificate options, the router's own first.
 	options [][]byte
 	// names and keys are the subjects, their key identifiers, and those of the
-	// issuer of the last: where a host's trust anchor may be.
+	// issuer of the last: where a host's trust anchor may be. What stands before one are
+	// the certificates below it.
 	names, keys [][]byte
 	// from and until are when all of them are valid.
 	from, until time.Time
-	// blocks are the addresses that the router's own is about, nil where it does not say.
-	blocks *blocks
+	// blocks are the addresses that they are about, of those that say.
+	blocks []*blocks
 }
 
 // ParseChain reads a PEM file with the certificate of key's owner, and behind it
@@ -78,7 +79,7 @@ func ParseChain(file []byte, key *Key) (*Chain, error) {
 	last := list[len(list)-1]
 	c.names = append(c.names, last.RawIssuer)
 	c.keys = append(c.keys, last.AuthorityKeyId)
-	return c, c.authorize(list[0])
+	return c, authorize(list[0])
 }
 
 // add appends one certificate.
@@ -99,31 +100,35 @@ func (c *Chain) add(cert *x509.Certificate) error {
 	}
 	c.names = append(c.names, cert.RawSubject)
 	c.keys = append(c.keys, cert.SubjectKeyId)
-	return nil
-}
-
-// authorize takes what the router's certificate says of usage and address blocks.
-func (c *Chain) authorize(cert *x509.Certificate) error {
-	if len(cert.ExtKeyUsage)+len(cert.UnknownExtKeyUsage) > 0 &&
-		!slices.ContainsFunc(cert.UnknownExtKeyUsage, sendRouter.Equal) && !slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageAny) {
-		return errors.New("the router's certificate is for other uses: it needs the extended key usage 1.3.6.1.5.5.7.3.23 (RFC 6494 section 7)")
-	}
 	for _, e := range cert.Extensions {
 		if !e.Id.Equal(addressBlocks) {
 			continue
 		}
 		b, err := parseBlocks(e.Value)
 		if err != nil {
-			return fmt.Errorf("the address blocks of the router's certificate cannot be read: %w", err)
+			return fmt.Errorf("has address blocks that cannot be read: %w", err)
 		}
-		c.blocks = b
+		c.blocks = append(c.blocks, b)
 	}
 	return nil
 }
 
-// Covers reports whether the router's certificate is for a prefix: one that says
-// nothing of addresses is for all (RFC 3779 section 2).
-func (c *Chain) Covers(p netip.Prefix) bool { return c.blocks == nil || c.blocks.cover(p) }
+// authorize looks at what the router's certificate says of usage. Hosts of RFC 6494
+// want it to say that it is a router's, "even if they include the anyExtendedKeyUsage
+// OID"; one that says nothing is for those of RFC 3971 alone.
+func authorize(cert *x509.Certificate) error {
+	if len(cert.ExtKeyUsage)+len(cert.UnknownExtKeyUsage) > 0 && !slices.ContainsFunc(cert.UnknownExtKeyUsage, sendRouter.Equal) {
+		return errors.New("the router's certificate is for other uses: it needs the extended key usage 1.3.6.1.5.5.7.3.23 (RFC 6494 section 7)")
+	}
+	return nil
+}
+
+// Covers reports whether the path is for a prefix: each certificate has to be, and one
+// that says nothing of addresses is for what those above it are (RFC 3971 sections
+// 6.3.1 and 6.3.2).
+func (c *Chain) Covers(p netip.Prefix) bool {
+	return !slices.ContainsFunc(c.blocks, func(b *blocks) bool { return !b.cover(p) })
+}
 
 // Until is when the first of the certificates ends.
 func (c *Chain) Until() time.Time { return c.until }
@@ -163,14 +168,20 @@ func (c *Chain) Certificate(component int) []byte {
 	return c.options[component]
 }
 
-// Below reports whether the path leads to a trust anchor, by its option.
-func (c *Chain) Below(anchor wire.Option) bool {
+// Below is how many certificates there are below a trust anchor, by its option, 0 for an
+// anchor that the path does not lead to. "The certificate of the trust anchor itself
+// SHOULD NOT be sent" (RFC 3971 section 6.4.2), but the router's own always is.
+func (c *Chain) Below(anchor wire.Option) int {
 	form, name := anchorName(anchor)
-	switch form {
-	case anchorDN:
-		return slices.ContainsFunc(c.names, func(n []byte) bool { return bytes.Equal(n, name) })
-	case anchorSKID:
-		return len(name) > 0 && slices.ContainsFunc(c.keys, func(k []byte) bool { return bytes.Equal(k, name) })
+	at, same := -1, func(n []byte) bool { return bytes.Equal(n, name) }
+	switch {
+	case form == anchorDN:
+		at = slices.IndexFunc(c.names, same)
+	case form == anchorSKID && len(name) > 0:
+		at = slices.IndexFunc(c.keys, same)
 	}
-	return false
+	if at < 0 {
+		return 0
+	}
+	return max(at, 1)
 }

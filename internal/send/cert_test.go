@@ -2,8 +2,14 @@ package send_test
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/hex"
 	"encoding/pem"
+	"math/big"
 	"net/netip"
 	"strings"
 	"testing"
@@ -98,17 +104,18 @@ func TestChain(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		option []byte
-		want   bool
+		want   int
 	}{
-		{"the anchor's name", anchorOption(1, anchor.RawSubject), true},
-		{"the site's name", anchorOption(1, certificates(t, fixtures.RouterChain)[1].RawSubject), true},
-		{"the anchor's key", anchorOption(3, anchor.SubjectKeyId), true},
-		{"another's name", anchorOption(1, anchor.RawSubject[:len(anchor.RawSubject)-1]), false},
-		{"a domain name", anchorOption(2, []byte("example.test")), false},
-		{"no key", anchorOption(3, nil), false},
+		{"the anchor's name", anchorOption(1, anchor.RawSubject), 2},
+		{"the site's name", anchorOption(1, certificates(t, fixtures.RouterChain)[1].RawSubject), 1},
+		{"the router's name", anchorOption(1, certificates(t, fixtures.RouterChain)[0].RawSubject), 1},
+		{"the anchor's key", anchorOption(3, anchor.SubjectKeyId), 2},
+		{"another's name", anchorOption(1, anchor.RawSubject[:len(anchor.RawSubject)-1]), 0},
+		{"a domain name", anchorOption(2, []byte("example.test")), 0},
+		{"no key", anchorOption(3, nil), 0},
 	} {
 		if got := c.Below(wire.Option(tt.option)); got != tt.want {
-			t.Errorf("below %s: %v", tt.name, got)
+			t.Errorf("below %s: %d", tt.name, got)
 		}
 	}
 	for p, want := range map[string]bool{
@@ -118,6 +125,88 @@ func TestChain(t *testing.T) {
 		if got := c.Covers(netip.MustParsePrefix(p)); got != want {
 			t.Errorf("the certificate is for %s: %v", p, got)
 		}
+	}
+}
+
+// issued is a chain of the router's key and an issuer, with the values of the address
+// block extension of each (nil for none), and the router's usages.
+func issued(t *testing.T, router, issuer []byte, usages ...x509.ExtKeyUsage) (*send.Chain, error) {
+	t.Helper()
+	key, err := send.ParseKey(fixtures.RouterKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	above, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := func(value []byte) []pkix.Extension {
+		if value == nil {
+			return nil
+		}
+		return []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 7}, Critical: true, Value: value}}
+	}
+	year := time.Now().AddDate(1, 0, 0)
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "site"}, NotAfter: year, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign, ExtraExtensions: blocks(issuer),
+	}
+	own := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "router"}, NotAfter: year, ExtKeyUsage: usages, ExtraExtensions: blocks(router)}
+	var file []byte
+	for _, c := range []struct {
+		cert   *x509.Certificate
+		public any
+	}{{own, certificates(t, fixtures.RouterChain)[0].PublicKey}, {ca, &above.PublicKey}} {
+		der, err := x509.CreateCertificate(rand.Reader, c.cert, ca, c.public, above)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file = append(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	}
+	return send.ParseChain(file, key)
+}
+
+// TestChainBlocks: a path is for what all of its certificates are for; one that has no
+// address blocks, or those of its issuer, is for its issuer's (RFC 3971 sections 6.3.1
+// and 6.3.2, RFC 6494 section 4.1).
+func TestChainBlocks(t *testing.T) {
+	t.Parallel()
+	unhex := func(s string) []byte { b, _ := hex.DecodeString(s); return b }
+	var (
+		// As RFC 3779 section 2.2.3 has them: fd00:b1::/32, 2001:db8::/32, ::/0, and inherit.
+		ours, other = unhex("300f300d04020002" + "30070305" + "00fd0000b1"), unhex("300f300d04020002" + "30070305" + "0020010db8")
+		null        = unhex("300b300904020002" + "30030301" + "00")
+		inherit     = unhex("30083006040200020500")
+	)
+	for _, tt := range []struct {
+		name           string
+		router, issuer []byte
+		want           bool
+	}{
+		{"none says anything", nil, nil, true},
+		{"the router's", ours, nil, true},
+		{"the issuer's", nil, ours, true},
+		{"the issuer's is for others", nil, other, false},
+		{"the router inherits", inherit, ours, true},
+		{"the router inherits what is for others", inherit, other, false},
+		{"all for the router, little for the issuer", null, other, false},
+		{"the router's is beyond its issuer's", ours, other, false},
+		{"both", ours, null, true},
+	} {
+		c, err := issued(t, tt.router, tt.issuer)
+		if err != nil {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		if got := c.Covers(netip.MustParsePrefix("fd00:b1::/64")); got != tt.want {
+			t.Errorf("%s: covered %t", tt.name, got)
+		}
+	}
+	if _, err := issued(t, nil, []byte{0x30, 1}); err == nil || !strings.Contains(err.Error(), "certificate 2 has address blocks") {
+		t.Errorf("an issuer's blocks that are none: %v", err)
+	}
+	// "even if they include the anyExtendedKeyUsage OID" (RFC 6494 section 7).
+	if _, err := issued(t, nil, nil, x509.ExtKeyUsageAny); err == nil || !strings.Contains(err.Error(), "RFC 6494") {
+		t.Errorf("for any usage: %v", err)
 	}
 }
 

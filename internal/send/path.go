@@ -87,6 +87,8 @@ func anchorName(o wire.Option) (form uint8, name []byte) {
 // PathAdvert is one Certification Path Advertisement to be written (RFC 3971 section
 // 6.4.2).
 type PathAdvert struct {
+	// Identifier is the solicitation's, "zero for advertisements sent to the All-Nodes
+	// multicast address".
 	Identifier uint16
 	// All is how many certificates the path has, Component which of them this is: 0 is
 	// the router's own.

@@ -14,7 +14,7 @@ var addressBlocks = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 7}
 const familyIPv6 = "\x00\x02"
 
 // blocks are the IPv6 addresses of a certificate; inherited says that they are those
-// of its issuer, whatever these are (RFC 3779 section 2.2.3.5).
+// of its issuer (RFC 3779 section 2.2.3.5).
 type blocks struct {
 	inherited bool
 	ranges    [][2]netip.Addr

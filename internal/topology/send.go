@@ -116,7 +116,7 @@ func (c *checker) send(object string, n *NetworkSpec) {
 	}
 	for i := range n.Subnets {
 		if p := n.Subnets[i].Prefix; p.IsValid() && s.Chain != nil && !s.Chain.Covers(p) {
-			c.add(object+".certificate", "RFC 3779 section 2.3", "the router's certificate is not for %s, which the network advertises: leave it out, or have it issued for that", p)
+			c.add(object+".certificate", "RFC 3971 section 7.3", "the router's certificate, or one above it, is not for %s, which the network advertises: leave it out, or have it issued for that", p)
 		}
 	}
 	if r := &n.RouterAdvertisement; n.MTU == 0 || n.MTU >= minLink {

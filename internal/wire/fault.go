@@ -89,7 +89,7 @@ const (
 	FaultNotSolicitedNode
 	// FaultSolicitedMulticast: a Neighbor Advertisement to a multicast destination with the Solicited flag (RFC 4861 section 7.1.2).
 	FaultSolicitedMulticast
-	// FaultNotLinkLocal: a source that is not link-local where it has to be, as of Router Advertisements (RFC 4861 section 6.1.2) and MLD (RFC 9777 section 5).
+	// FaultNotLinkLocal: a source that is not link-local where it has to be, as of Router Advertisements (RFC 4861 section 6.1.2), MLD (RFC 9777 section 5) and Certification Path Solicitations (RFC 3971 section 6.4.1).
 	FaultNotLinkLocal
 	// FaultUnspecifiedSource: an echo request from ::, to which no reply can be sent (RFC 4291 section 2.5.2).
 	FaultUnspecifiedSource
