@@ -11,8 +11,10 @@ import (
 	"damselfly/handlers/learn"
 	"damselfly/handlers/mld"
 	"damselfly/handlers/reason"
+	"damselfly/handlers/resolve"
 	"damselfly/internal/binding"
 	"damselfly/internal/multicast"
+	"damselfly/internal/neighbor"
 	"damselfly/internal/topology"
 	"damselfly/internal/wire"
 	"damselfly/pipeline"
@@ -90,4 +92,52 @@ func TestSecurePathRoom(t *testing.T) {
 	if n := len(replies[0].Data) - wire.EthernetLen; n > 1280 || n < 1280-75*8 {
 		t.Errorf("%d octets for two anchors of 600", n)
 	}
+}
+
+// TestSecureUnreachable: a router that signs asks whether a neighbour is still there by
+// unicast only where it is known to sign, else by its group (RFC 3971 section 8); one that does not
+// sign always by unicast (RFC 4861 section 7.3.3).
+func TestSecureUnreachable(t *testing.T) {
+	t.Parallel()
+	w := newSecureWorld(t, topology.SendPrefer, nil)
+	plain := newWorld(t, nil)
+	own := w.peers.Own.Addr
+	// ff02::1:ffXX:XXXX and 33:33:ff:XX:XX:XX of the address (RFC 4291 section 2.7.1, RFC 2464 section 7).
+	b := own.As16()
+	group := netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 11: 1, 12: 0xff, 13: b[13], 14: b[14], 15: b[15]})
+	groupMAC := wire.MAC{0x33, 0x33, 0xff, b[13], b[14], b[15]}
+	asked := func(what string, s *topology.Snapshot, send func(r *pipeline.Replies), to netip.Addr, mac wire.MAC) {
+		t.Helper()
+		r := pipeline.NewReplies(4096)
+		send(r)
+		if len(r.List()) != 1 || r.List()[0].Out == 0 {
+			t.Fatalf("%s: %+v", what, r.List())
+		}
+		frame := r.List()[0].Data
+		var p wire.Packet
+		if f := wire.Cut(frame, &p); f != wire.FaultNone || p.IPv6.Destination() != to || p.Ethernet.Destination() != mac {
+			t.Errorf("%s: %v to %s at %s, want %s at %s", what, f, p.IPv6.Destination(), p.Ethernet.Destination(), to, mac)
+		}
+		if v, err := w.peers.Verify(frame); err != nil || !v.Signed && s == w.Snapshot && what != "a neighbour's" {
+			t.Errorf("%s: %+v, %v", what, v, err)
+		}
+	}
+	ofGuest := func(s *topology.Snapshot) func(r *pipeline.Replies) {
+		return func(r *pipeline.Replies) {
+			learn.Send(s, binding.Event{Kind: binding.AskHolder, Network: w.Network, Port: w.Asker.Port, Addr: own}, w.lane.Shared, r)
+		}
+	}
+	ofNeighbor := func(s *topology.Snapshot) func(r *pipeline.Replies) {
+		return func(r *pipeline.Replies) {
+			resolve.Send(s, &neighbor.Event{Kind: neighbor.AskHolder, Place: neighbor.Place{Network: w.Network, Addr: own}, Port: w.Asker.Port, MAC: w.Asker.MAC}, r)
+		}
+	}
+	asked("one that has not signed", w.Snapshot, ofGuest(w.Snapshot), group, groupMAC)
+	asked("a neighbour's", w.Snapshot, ofNeighbor(w.Snapshot), group, groupMAC)
+	asked("of a router that does not sign", plain.Snapshot, ofGuest(plain.Snapshot), own, w.Asker.MAC)
+	asked("a neighbour's of a router that does not sign", plain.Snapshot, ofNeighbor(plain.Snapshot), own, w.Asker.MAC)
+	if why, _ := w.judge(&w.Asker, w.advertise(t)); why != reason.Relayed {
+		t.Fatal(handlers.ReasonName(why))
+	}
+	asked("one that has signed", w.Snapshot, ofGuest(w.Snapshot), own, w.Asker.MAC)
 }

@@ -47,6 +47,13 @@ func askOthers(n *topology.Network, p *topology.Port, a netip.Addr, r *pipeline.
 func askHolder(n *topology.Network, p *topology.Port, a netip.Addr, signs *secure.Shared, r *pipeline.Replies) {
 	source, mac := n.Asker()
 	h := wire.Headers{SourceMAC: mac, DestinationMAC: p.MAC, Source: source, Destination: a, HopLimit: wire.MaxHopLimit}
+	// "Neighbor Solicitations for the purpose of Neighbor Unreachability Detection (NUD)
+	// MUST be sent to that neighbor's solicited-nodes multicast address if the entry is not
+	// secured with SEND" (RFC 3971 section 8).
+	if n.Signs() && !signs.Holds(n, a) {
+		h.Destination = wire.SolicitedNode(a)
+		h.DestinationMAC = wire.MulticastMAC(h.Destination)
+	}
 	signs.Ask(n, &h, a, time.Now(), func(size int) []byte { return r.To(p.OFPort, p.VLAN, size) })
 }
 

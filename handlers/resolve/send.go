@@ -34,8 +34,15 @@ func Send(s *topology.Snapshot, e *neighbor.Event, r *pipeline.Replies) {
 			}
 		}
 	case neighbor.AskHolder:
+		to, mac := e.Addr, e.MAC
+		// Nobody's entry is secured here, so that a router that signs asks the group (RFC 3971
+		// section 8).
+		if n.Signs() {
+			to = wire.SolicitedNode(e.Addr)
+			mac = wire.MulticastMAC(to)
+		}
 		if p := portOf(n, e.Port); p != nil && p.OFPort != 0 {
-			solicit(n, p, e.Addr, e.Addr, e.MAC, r)
+			solicit(n, p, e.Addr, to, mac, r)
 		}
 	case neighbor.Resolved:
 		out := portOf(n, e.Port)
