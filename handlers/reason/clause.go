@@ -50,7 +50,7 @@ var clauses = [firstFault]string{
 	SendUnsigned:          "RFC 3971 section 8",
 	SendUnsecured:         "RFC 3971 section 8",
 	NoCertificate:         "RFC 3971 section 6.4.5",
-	GuestPathAdvert:       "RFC 3971 section 6.4.5",
+	GuestPathAdvert:       "RFC 3971 section 6.4.2",
 	InverseOff:            "RFC 3122 section 5",
 	GuestInverseAdvert:    "RFC 3122 section 5",
 	ForgedAddressList:     "RFC 3122 section 5",

@@ -46,7 +46,6 @@ var sendTexts = [send.Faults]string{
 
 // sendClauses are those of messages that are signed wrongly.
 var sendClauses = [send.Faults]string{
-	send.FaultDuplicateOption: "RFC 3971 section 5.1.1",
 	send.FaultCGAOption:       "RFC 3971 section 5.1",
 	send.FaultTimestampOption: "RFC 3971 section 5.3.1",
 	send.FaultSignatureOption: "RFC 3971 section 5.2.2",
@@ -55,7 +54,7 @@ var sendClauses = [send.Faults]string{
 	send.FaultNoNonce:         "RFC 3971 section 5.3.4",
 	send.FaultNonce:           "RFC 3971 section 5.3.4.1",
 	send.FaultNoAddress:       "RFC 3971 section 5.1.1",
-	send.FaultTarget:          "RFC 3971 section 5.1.1",
+	send.FaultTarget:          "RFC 3971 section 7.4",
 	send.FaultBehind:          "RFC 3971 section 5.2.2",
 	send.FaultParameters:      "RFC 3972 section 3",
 	send.FaultCollisionCount:  "RFC 3972 section 5",

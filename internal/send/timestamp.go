@@ -155,7 +155,7 @@ func (c *Peers) Accept(now time.Time, p Peer, stamp, signature uint64, port stri
 	next := &peerState{port: port, stamp: stamp, received: now, seen: now}
 	if v, known := c.known.Load(p); known {
 		s := v.(*peerState)
-		if s.stamp > stamp {
+		if s.stamp >= stamp {
 			next.stamp, next.received = s.stamp, s.received
 		}
 		next.taken, next.floor = s.taken, s.floor

@@ -75,6 +75,28 @@ func TestTimestamps(t *testing.T) {
 	}
 }
 
+// TestSameTimestamp: a clock that stands still is told by the first message that had its
+// time: "if the above inequality holds and TSnew > TSlast, the receiver SHOULD update
+// RDlast and TSlast. Otherwise, the receiver MUST NOT update RDlast or TSlast" (RFC 3971
+// section 5.3.4.2).
+func TestSameTimestamp(t *testing.T) {
+	t.Parallel()
+	c, peer, stamp := send.NewPeers(), send.Peer{Network: "blue", Addr: netip.MustParseAddr("fe80::1")}, send.Stamp(now)
+	for i, tt := range []struct {
+		came time.Duration
+		want send.Fault
+	}{
+		{0, send.FaultNone},
+		{1900 * time.Millisecond, send.FaultNone}, // 1 > 1.9 x 0.99 - 1
+		{3 * time.Second, send.FaultReplay},       // 1 < 3 x 0.99 - 1
+	} {
+		if got := c.Check(at(tt.came), peer, stamp, uint64(i)); got != tt.want {
+			t.Errorf("after %v: %v, want %v", tt.came, got, tt.want)
+		}
+		_ = c.Accept(at(tt.came), peer, stamp, uint64(i), "vm1")
+	}
+}
+
 // TestTaken: whatever order a peer's messages come in, and however many there are, none
 // is taken twice, not even after its peer is forgotten.
 func TestTaken(t *testing.T) {
