@@ -86,9 +86,9 @@ func path(advert *send.PathAdvert, s send.PathSolicit, chain *send.Chain) (ancho
 	advert.All = chain.Len()
 	for anchor := range s.Anchors {
 		if advert.All = chain.Below(anchor); advert.All > 0 {
-			return anchor
+			return send.AppendAnchor(nil, anchor)
 		}
-		if all := append(anchors, anchor...); fits(advert, all) {
+		if all := send.AppendAnchor(anchors, anchor); fits(advert, all) {
 			anchors = all
 		}
 	}

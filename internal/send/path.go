@@ -79,6 +79,14 @@ func (s PathSolicit) Anchors(yield func(wire.Option) bool) {
 	}
 }
 
+// AppendAnchor appends a Trust Anchor option to b as it is sent, whoever asked with it:
+// "Padding octets MUST be set to zero by senders" (RFC 3971 section 6.4.3).
+func AppendAnchor(b []byte, o wire.Option) []byte {
+	b = append(b, o...)
+	clear(b[len(b)-int(o[3]):])
+	return b
+}
+
 // anchorName is the form and the name in a Trust Anchor option.
 func anchorName(o wire.Option) (form uint8, name []byte) {
 	return o[2], o[anchorHeader : len(o)-int(o[3])]
