@@ -10,6 +10,7 @@ import (
 	"damselfly/handlers"
 	"damselfly/handlers/learn"
 	"damselfly/handlers/mld"
+	"damselfly/handlers/nd"
 	"damselfly/handlers/reason"
 	"damselfly/handlers/resolve"
 	"damselfly/internal/binding"
@@ -140,4 +141,46 @@ func TestSecureUnreachable(t *testing.T) {
 		t.Fatal(handlers.ReasonName(why))
 	}
 	asked("one that has signed", w.Snapshot, ofGuest(w.Snapshot), own, w.Asker.MAC)
+}
+
+// TestSecureAnnounced: that the router is at another MAC is announced signed, without a nonce, as
+// a SEND node's unsolicited advertisements have to be (RFC 3971 section 8), and that it is of its
+// other addresses as before.
+func TestSecureAnnounced(t *testing.T) {
+	t.Parallel()
+	w := newSecureWorld(t, topology.SendPrefer, nil)
+	n := w.blue()
+	for _, a := range n.Router.All() {
+		o, _ := n.Owner(a)
+		r := pipeline.NewReplies(4096)
+		nd.Announce(n, o, a, r)
+		if len(r.List()) != 1 {
+			t.Fatalf("%s: %d frames", a, len(r.List()))
+		}
+		v, err := w.peers.Verify(r.List()[0].Data)
+		off := max(v.Stamp, float64(time.Now().Unix())) - min(v.Stamp, float64(time.Now().Unix()))
+		switch own := a == n.Router.LinkLocal; {
+		case err != nil || v.Signed != own:
+			t.Errorf("%s: %+v, %v", a, v, err)
+		case own && (v.Source != a.String() || v.Nonce != "" || off > 60):
+			t.Errorf("%s: %+v", a, v)
+		}
+	}
+}
+
+// TestSecureNoRouter: where a key has no router yet, the addresses of the metadata service are
+// answered for unsigned to who signs, as to others.
+func TestSecureNoRouter(t *testing.T) {
+	t.Parallel()
+	w := newSecureWorld(t, topology.SendPrefer, func(in *topology.Input) {
+		noRouter(in)
+		in.Spec.Networks[0].Metadata = &topology.MetadataSpec{}
+	})
+	why, replies := w.judge(&w.Asker, w.solicit(t, netip.MustParseAddr("fe80::a9fe:a9fe")))
+	if why != reason.Answered || len(replies) != 1 {
+		t.Fatalf("%s, %d replies", handlers.ReasonName(why), len(replies))
+	}
+	if v, err := w.peers.Verify(replies[0].Data); err != nil || v.Signed {
+		t.Errorf("%+v, %v", v, err)
+	}
 }

@@ -2,7 +2,9 @@ package nd
 
 import (
 	"net/netip"
+	"time"
 
+	"damselfly/internal/send"
 	"damselfly/internal/topology"
 	"damselfly/internal/wire"
 	"damselfly/pipeline"
@@ -15,8 +17,9 @@ import (
 // section 7.2.6). The Override flag makes them take the new one at once, since
 // the address is its owner's alone.
 //
-// An address for which its guest may sign is the guest's own to announce (RFC 3971
-// section 8).
+// An address for which its guest may sign is the guest's own to announce; that of a
+// router which signs is announced signed: "Unsolicited advertisements sent by a SEND node
+// MUST be secured" (RFC 3971 section 8).
 func Announce(n *topology.Network, o topology.Owner, a netip.Addr, r *pipeline.Replies) {
 	if n.Send != nil && o.Learned {
 		return
@@ -33,5 +36,22 @@ func Announce(n *topology.Network, o topology.Owner, a netip.Addr, r *pipeline.R
 	if o.Port != nil {
 		from.InPort, from.Port = o.Port.OFPort, o.Port.Key
 	}
+	if id := signer(n, o, a); id != nil {
+		b := r.Onward(&from, wire.NeighborAdvertFrameLen+id.Overhead(0))
+		wire.PutNeighborAdvert(b, &h, a, o.MAC, flags)
+		if id.Sign(b, wire.NeighborAdvertFrameLen, time.Now(), nil) == nil {
+			return
+		}
+		r.Undo(len(r.List()) - 1)
+	}
 	wire.PutNeighborAdvert(r.Onward(&from, wire.NeighborAdvertFrameLen), &h, a, o.MAC, flags)
+}
+
+// signer is who signs for an address of n that o holds: its router for the one made of its
+// key, else nil.
+func signer(n *topology.Network, o topology.Owner, a netip.Addr) *send.Identity {
+	if o.Port != nil || !n.Signs() || n.Router == nil || a != n.Router.LinkLocal {
+		return nil
+	}
+	return n.Send.Identity
 }

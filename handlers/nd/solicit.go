@@ -145,8 +145,7 @@ func advertise(p *packet.Packet, r *pipeline.Replies, owner topology.Owner, targ
 	if owner.Router {
 		flags |= wire.FlagRouter
 	}
-	if n := p.Network; owner.Port == nil && p.Signs() && target == n.Router.LinkLocal {
-		id := n.Send.Identity
+	if id := signer(p.Network, owner, target); id != nil && p.Signs() {
 		b := r.Back(&p.Frame, wire.NeighborAdvertFrameLen+id.Overhead(len(p.Signing.Nonce)))
 		wire.PutNeighborAdvert(b, &h, target, owner.MAC, flags)
 		if id.Sign(b, wire.NeighborAdvertFrameLen, p.Now, p.Signing.Nonce) == nil {
