@@ -31,7 +31,7 @@ const (
 // and returns when ctx ends. The error is that inotify could not be had.
 func Watch(ctx context.Context, path string, fn func(*Config, error)) error {
 	// Before the first return to the caller's loop, so that no change is missed.
-	last := fingerprint(path)
+	seen, last := statOf(path), fingerprint(path)
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return fmt.Errorf("watching %s: %w: raise fs.inotify.max_user_instances, or reload by SIGHUP", path, err)
@@ -42,7 +42,6 @@ func Watch(ctx context.Context, path string, fn func(*Config, error)) error {
 	defer stop()
 	w := &watch{events: f, path: path}
 	w.arm()
-	seen := statOf(path)
 	for {
 		event, err := w.wait(recheck)
 		if ctx.Err() != nil {
@@ -51,13 +50,12 @@ func Watch(ctx context.Context, path string, fn func(*Config, error)) error {
 		if err != nil {
 			return fmt.Errorf("watching %s: %w", path, err)
 		}
-		if event {
-			w.settle()
-		} else {
+		if !event {
 			w.arm()
 		}
-		if now := statOf(path); event || now != seen {
-			seen = now
+		if event || statOf(path) != seen {
+			w.settle()
+			seen = statOf(path)
 			if sum := fingerprint(path); sum != last {
 				last = sum
 				fn(Load(path))
@@ -102,12 +100,17 @@ func (w *watch) wait(d time.Duration) (bool, error) {
 	return err == nil, err
 }
 
-// settle waits until nothing more happens.
+// settle waits until nothing more happens: no event comes and the files look the
+// same. What is being written elsewhere makes no event, and is not whole yet.
 func (w *watch) settle() {
+	seen := statOf(w.path)
 	for end := time.Now().Add(restless); time.Now().Before(end); {
-		if more, err := w.wait(quiet); !more || err != nil {
+		more, err := w.wait(quiet)
+		now := statOf(w.path)
+		if err != nil || !more && now == seen {
 			return
 		}
+		seen = now
 	}
 }
 

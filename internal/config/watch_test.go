@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,9 +64,16 @@ func eventually(t *testing.T, reloads <-chan reload, change func()) reload {
 
 func TestWatch(t *testing.T) {
 	t.Parallel()
+	// Every text is as long as the one before it at least, so that Watch, whenever it
+	// looks, finds a whole one.
 	put := func(path, text string) {
 		t.Helper()
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.WriteString(text)
+		if err := errors.Join(err, f.Close()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -87,12 +95,12 @@ func TestWatch(t *testing.T) {
 		if r.err != nil || r.config.Bridge != "br2" {
 			t.Fatalf("renamed into place: %+v", r)
 		}
-		put(path, "bridge: [\n")
+		put(path, "bridge: [br\n")
 		if r := next(t, reloads); r.err == nil {
 			t.Fatalf("a bad file: %+v", r)
 		}
 		// What holds the same makes no reload: the next one is of what follows.
-		put(path, "bridge: [\n")
+		put(path, "bridge: [br\n")
 		put(path, "bridge: br3\n")
 		if r := next(t, reloads); r.err != nil || r.config.Bridge != "br3" {
 			t.Fatalf("mended: %+v", r)
