@@ -65,6 +65,11 @@ func (l *Lab) createCrowd(c *Crowd, name, bridge string, macs []net.HardwareAddr
 			return err
 		}
 	}
+	for _, m := range c.Members {
+		if err := carried(c.Namespace, m.Name); err != nil {
+			return err
+		}
+	}
 	if _, err := l.Vsctl(vsctl...); err != nil {
 		return err
 	}

@@ -62,14 +62,17 @@ type Guest struct {
 }
 
 // Up brings eth0 up and gives it its static addresses, which the kernel drops
-// when the link goes down.
+// when the link goes down. When it returns frames pass both ways.
 func (g *Guest) Up() error {
 	var batch strings.Builder
 	batch.WriteString("link set lo up\nlink set eth0 up\n")
 	for _, a := range g.addresses {
 		fmt.Fprintf(&batch, "addr replace %s dev eth0\n", a)
 	}
-	return g.batch(batch.String())
+	if err := g.batch(batch.String()); err != nil {
+		return err
+	}
+	return carried(g.lab.Namespace, g.Name)
 }
 
 // Down takes eth0 down.

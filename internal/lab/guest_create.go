@@ -103,6 +103,20 @@ func (g *Guest) prepareHostEnd(o GuestOptions) error {
 	return err
 }
 
+// carried waits until frames leave by a link whose other end came up behind it: the
+// kernel sees to its carrier when it finds the time, and drops them until then.
+func carried(namespace, device string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
+	defer cancel()
+	return Eventually(ctx, func() error {
+		out, err := run(ctx, nil, "", "ip", "-n", namespace, "-o", "link", "show", device)
+		if err == nil && !strings.Contains(out, " state UP ") {
+			err = fmt.Errorf("%s has no carrier: %s", device, out)
+		}
+		return err
+	})
+}
+
 // prepareGuestEnd sets the kernel parameters of eth0.
 func prepareGuestEnd(o GuestOptions) error {
 	if err := offloads("eth0", o.Offloads); err != nil {
