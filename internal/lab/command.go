@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// commandWithin is a command in a named namespace. `ip netns exec` becomes the
-// command, so the process is the caller's own child.
-func commandWithin(namespace, name string, args ...string) *exec.Cmd {
+// commandWithin is a command in a named namespace, which the end of ctx kills. `ip
+// netns exec` becomes the command, so the process is the caller's own child.
+func commandWithin(ctx context.Context, namespace, name string, args ...string) *exec.Cmd {
 	ip, err := tool("ip")
 	if err != nil {
 		ip = "ip"
 	}
-	return exec.Command(ip, append([]string{"netns", "exec", namespace, name}, args...)...)
+	return exec.CommandContext(ctx, ip, append([]string{"netns", "exec", namespace, name}, args...)...)
 }
 
 // run runs a tool with input on its standard input and gives its standard

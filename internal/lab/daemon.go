@@ -16,7 +16,7 @@ import (
 )
 
 // stopLimit is how long a daemon asked to exit may take.
-const stopLimit = 5 * time.Second
+const stopLimit = 20 * time.Second
 
 // daemon is one of the lab's two: started in the foreground as a child, so
 // that its process id is known and it dies with this process.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/mdlayher/packet"
 )
@@ -87,14 +88,18 @@ func (g *Guest) batch(lines string) error {
 // Command is a command that will run in the guest's namespace. The lab's Close
 // ends it.
 func (g *Guest) Command(name string, args ...string) *exec.Cmd {
-	return commandWithin(g.Namespace, name, args...)
+	return commandWithin(context.Background(), g.Namespace, name, args...)
 }
 
 // Run runs a command in the guest and gives its standard output; a failure is
-// an error that names guest and command and holds its standard error.
+// an error that names guest and command and holds its standard error. One that
+// takes longer than a minute is killed.
 func (g *Guest) Run(name string, args ...string) (string, error) {
-	what := strings.Join(append([]string{"guest", g.Name + ":", name}, args...), " ")
-	return output(context.Background(), g.Command(name, args...), what)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := commandWithin(ctx, g.Namespace, name, args...)
+	cmd.WaitDelay = 10 * time.Second // its children may outlive it
+	return output(ctx, cmd, strings.Join(append([]string{"guest", g.Name + ":", name}, args...), " "))
 }
 
 // Within calls f on a thread in the guest's namespace: sockets that f opens are

@@ -50,12 +50,12 @@ func isNS(frame []byte) bool {
 
 func TestGuestsReachEachOther(t *testing.T) {
 	t.Parallel()
-	ctx := withLimit(t)
 	static := netip.MustParsePrefix("fd00:b1::22/64")
 	l, guests := switchWith(t,
 		GuestOptions{Name: "g1", MAC: "02:00:00:00:00:11", AddrGen: EUI64, Addresses: []netip.Prefix{netip.MustParsePrefix("fd00:b1::11/64"), netip.MustParsePrefix("192.0.2.1/24")}},
 		GuestOptions{Name: "g2", AddrGen: StablePrivacy, Addresses: []netip.Prefix{static, netip.MustParsePrefix("192.0.2.2/24")}})
 	g1, g2 := guests[0], guests[1]
+	ctx := withLimit(t)
 
 	a1, err := g1.WaitAddr(ctx, linkLocal)
 	if err != nil {
@@ -233,8 +233,8 @@ func TestGuestOptions(t *testing.T) {
 
 func TestCaptureSeesBothDirections(t *testing.T) {
 	t.Parallel()
-	ctx := withLimit(t)
 	_, guests := switchWith(t, GuestOptions{Name: "g1", Down: true}, GuestOptions{Name: "g2"})
+	ctx := withLimit(t)
 	g1, g2 := guests[0], guests[1]
 	file := filepath.Join(t.TempDir(), "g1.pcap")
 	c, err := g1.Capture(file, nil)

@@ -122,7 +122,7 @@ func (l *Lab) Close() error {
 // Command is a command that will run in the lab's namespace, with the
 // environment that turns OVS's tools to the lab's instance. Close ends it.
 func (l *Lab) Command(name string, args ...string) *exec.Cmd {
-	cmd := commandWithin(l.Namespace, name, args...)
+	cmd := commandWithin(context.Background(), l.Namespace, name, args...)
 	cmd.Env = l.environment()
 	return cmd
 }

@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// limit is how long anything awaited in these tests may take.
-const limit = 10 * time.Second
+// limit is how long anything awaited in these tests may take, a restart or Duplicate
+// Address Detection beside whatever else the machine does.
+const limit = 30 * time.Second
 
 func withLimit(t *testing.T) context.Context {
 	t.Helper()

@@ -23,7 +23,9 @@ func TestMain(m *testing.M) {
 
 // victim prints its lab's identity and never returns, unless with an error.
 func victim() error {
-	l, err := New(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	l, err := New(ctx)
 	if err != nil {
 		return err
 	}
