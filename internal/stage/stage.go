@@ -87,7 +87,7 @@ type Daemon struct {
 func (s *Stage) Start(flags ...string) (*Daemon, error) {
 	args := append([]string{"run", "-c", s.ConfigPath, "--ovsdb", s.OVSDB}, flags...)
 	d := &Daemon{stage: s, cmd: s.Command(s.Binary, args...), done: make(chan struct{})}
-	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
+	d.cmd.Stdout, d.cmd.Stderr, d.cmd.WaitDelay = &d.log, &d.log, 10*time.Second // its children may outlive it
 	if err := d.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -216,10 +216,27 @@ func (d *Daemon) Kill() error {
 // Signal sends it a signal.
 func (d *Daemon) Signal(sig os.Signal) error { return d.cmd.Process.Signal(sig) }
 
-// Wait returns when it has ended, with its error.
+// endLimit is how long Wait waits.
+const endLimit = 30 * time.Second
+
+// Wait returns when it has ended, with its error. One that does not end is made to:
+// its goroutines' stacks are in the log then.
 func (d *Daemon) Wait() error {
-	<-d.done
-	return d.err
+	select {
+	case <-d.done:
+		return d.err
+	case <-time.After(endLimit):
+	}
+	late := fmt.Errorf("damselfly did not end within %v", endLimit)
+	if err := d.Signal(syscall.SIGQUIT); err != nil {
+		return errors.Join(late, err)
+	}
+	select {
+	case <-d.done:
+		return late
+	case <-time.After(endLimit):
+		return errors.Join(late, d.Kill())
+	}
 }
 
 // logBuffer is written by the process's output and read by tests.
