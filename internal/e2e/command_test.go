@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -33,11 +34,20 @@ func command(t *testing.T, s *stage.Stage, args ...string) outcome {
 	return ended(t, s.Command(s.Binary, args...))
 }
 
+// ended runs a command, which has to end in time.
 func ended(t *testing.T, cmd *exec.Cmd) (o outcome) {
 	t.Helper()
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
-	err := cmd.Run()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	late := time.AfterFunc(patience, func() {
+		t.Errorf("%v does not end within %v", cmd, patience)
+		_ = cmd.Process.Kill()
+	})
+	err := cmd.Wait()
+	late.Stop()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)

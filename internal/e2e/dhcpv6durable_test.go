@@ -44,6 +44,8 @@ func trace(t *testing.T, d *stage.Daemon, inject string) *tracer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tr.stop(t) })
+	late := time.AfterFunc(patience, func() { _ = tr.cmd.Process.Kill() })
+	defer late.Stop()
 	lines := bufio.NewScanner(said)
 	for lines.Scan() {
 		switch line := lines.Text(); {
@@ -69,7 +71,12 @@ func (tr *tracer) stop(t *testing.T) string {
 		if err := tr.cmd.Process.Signal(syscall.SIGINT); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Error(err)
 		}
+		late := time.AfterFunc(patience, func() {
+			t.Error("strace does not end")
+			_ = tr.cmd.Process.Kill()
+		})
 		_ = tr.cmd.Wait() // it ends as if by the signal
+		late.Stop()
 	}
 	text, err := os.ReadFile(tr.out)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

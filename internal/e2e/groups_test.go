@@ -221,7 +221,11 @@ func datagrams(t *testing.T, from *lab.Guest, to netip.Addr, port uint16, octets
 
 func pings(t *testing.T, from *lab.Guest, to netip.Addr, answered bool) {
 	t.Helper()
-	out, err := from.Run("ping", "-6", "-c", "1", "-W", "1", to.String())
+	wait := "1"
+	if answered {
+		wait = "10"
+	}
+	out, err := from.Run("ping", "-6", "-c", "1", "-W", wait, to.String())
 	if got := strings.Contains(out, "1 received"); got != answered {
 		t.Errorf("ping from %s to %s answered: %v, want %v (%v)\n%s", from.Name, to, got, answered, err, out)
 	}

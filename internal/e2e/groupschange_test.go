@@ -76,7 +76,7 @@ func (c *club) ruleGoes(t *testing.T) {
 			default:
 			}
 			sent++
-			if got, err := exchange(stream, strings.Repeat("x", 100+sent%50), 2*time.Second); err != nil || got != fmt.Sprint(100+sent%50) {
+			if got, err := exchange(stream, strings.Repeat("x", 100+sent%50), patience); err != nil || got != fmt.Sprint(100+sent%50) {
 				lost++
 			}
 			time.Sleep(2 * time.Millisecond)

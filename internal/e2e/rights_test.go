@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -25,7 +26,12 @@ func unprivileged(t *testing.T, punt string) (*stage.Stage, *stage.Daemon) {
 	}
 	s.Binary = filepath.Join(t.TempDir(), "damselfly")
 	script := fmt.Sprintf("#!/bin/sh\nexec setpriv --bounding-set=-net_admin --inh-caps=-net_admin %s \"$@\"\n", binary)
-	if err := os.WriteFile(s.Binary, []byte(script), 0o700); err != nil {
+	// A process that another test starts meanwhile would have the file open for
+	// writing for a moment, in which nobody can run it (execve(2), ETXTBSY).
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(s.Binary, []byte(script), 0o700)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	d, err := s.Start()

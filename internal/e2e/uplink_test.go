@@ -163,6 +163,9 @@ func (p *uplinkPlay) fetch() error {
 			return err
 		}
 		defer c.Close()
+		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+			return err
+		}
 		got, err := io.ReadAll(c)
 		if err == nil && string(got) != want {
 			err = fmt.Errorf("%d of %d octets", len(got), len(want))
