@@ -113,7 +113,13 @@ func TestServerMissingAtFirst(t *testing.T) {
 	s.KillOVSDB()
 	var logged lockedBuffer
 	c := dial(t, s.OVSDB, slog.New(slog.NewTextHandler(&logged, nil)))
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	lab.WaitFor(t, deadline, "a first try", func() error {
+		if logged.String() == "" {
+			return errors.New("nothing logged")
+		}
+		return nil
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond) // time for some more
 	defer cancel()
 	err := c.Wait(ctx)
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "openvswitch-switch") || !strings.Contains(err.Error(), s.path("db.sock")) {
