@@ -28,9 +28,8 @@ const secret = "meiquoh2Ohs6ne"
 func withUpstream(url string) func(*topology.Spec) {
 	return func(s *topology.Spec) {
 		s.Limits = topology.Limits{punt.Metadata: topology.Unlimited}
-		short := 200 * time.Millisecond
 		for i := range s.Networks[:2] {
-			s.Networks[i].Metadata = &topology.MetadataSpec{Upstream: url, Secret: secret, Timeout: &short}
+			s.Networks[i].Metadata = &topology.MetadataSpec{Upstream: url, Secret: secret}
 		}
 	}
 }
@@ -144,6 +143,7 @@ func TestUpstreamCertificate(t *testing.T) {
 func TestUpstreamAway(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
+	defer close(release)
 	for name, c := range map[string]struct {
 		handle func(net.Conn)
 		status int
@@ -182,7 +182,12 @@ func TestUpstreamAway(t *testing.T) {
 				l.Close()
 			}
 			defer l.Close()
-			w := newWorld(t, withUpstream("http://"+l.Addr().String()))
+			w := newWorld(t, func(s *topology.Spec) {
+				withUpstream("http://" + l.Addr().String())(s)
+				if short := 200 * time.Millisecond; c.status == 504 {
+					s.Networks[0].Metadata.Timeout = &short
+				}
+			})
 			if status, body := w.get("vm1", "/x"); status != c.status {
 				t.Errorf("%d: %s", status, body)
 			}
@@ -191,7 +196,6 @@ func TestUpstreamAway(t *testing.T) {
 			}
 		})
 	}
-	close(release)
 }
 
 // TestStreaming: an answer comes as the upstream sends it, not when it ends.
@@ -203,7 +207,8 @@ func TestStreaming(t *testing.T) {
 		w.(http.Flusher).Flush()
 		<-more
 	}))
-	defer nova.Close()
+	defer nova.Close() // which waits for the handler
+	defer close(more)
 	w := newWorld(t, withUpstream(nova.URL))
 	c := w.dial(w.caller("vm1", "fe80::1"))
 	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
@@ -217,5 +222,4 @@ func TestStreaming(t *testing.T) {
 		}
 		got.Write(buf[:n])
 	}
-	close(more)
 }
