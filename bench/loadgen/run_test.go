@@ -178,9 +178,10 @@ func TestLoss(t *testing.T) {
 		return a
 	})
 	l := newLoad(t, s, 16, Share{NS, 1})
+	const patience = 3 * time.Second // no answer that comes may be taken for one that does not
 	for name, p := range map[string]Plan{
-		"closed": {Count: 200, Patience: 300 * time.Millisecond},
-		"open":   {Rate: 1_000, Time: 200 * time.Millisecond, Patience: 300 * time.Millisecond},
+		"closed": {Count: 200, Patience: patience},
+		"open":   {Rate: 1_000, Time: 200 * time.Millisecond, Patience: patience},
 	} {
 		r, err := l.Run(t.Context(), p)
 		if err != nil {
@@ -209,9 +210,14 @@ func TestNobody(t *testing.T) {
 // TestCancelled: the end of the context ends a run early.
 func TestCancelled(t *testing.T) {
 	t.Parallel()
-	l := newLoad(t, newOther(t, 1, func(_ int, a []byte) []byte { return a }), 2, Share{NS, 1})
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	l := newLoad(t, newOther(t, 1, func(n int, a []byte) []byte {
+		if n == 100 {
+			cancel()
+		}
+		return a
+	}), 2, Share{NS, 1})
 	if r, err := l.Run(ctx, Plan{Time: time.Hour}); err != nil || r.Total().Answered == 0 {
 		t.Errorf("got %v, %v", r, err)
 	}
