@@ -184,6 +184,8 @@ func (t *theater) startBare(tb testing.TB, what string) (pid int) {
 		_ = cmd.Process.Kill() // it may have ended with the bridge
 		_ = cmd.Wait()
 	})
+	late := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+	defer late.Stop()
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
 		tb.Fatalf("the bare responder said %q: %v", line, err)
 	}

@@ -225,7 +225,7 @@ func TestLaneSurvivesRestart(t *testing.T) {
 		if err := c.Apply(ctx, FlowAdd, puntFlow(4, 0, "\x01")); err != nil {
 			t.Fatal(err)
 		}
-		lab.WaitFor(t, 5*time.Second, "a frame", func() error {
+		lab.WaitFor(t, 20*time.Second, "the lane to connect", func() error {
 			if lane.Stats().Connections != uint64(round+1) {
 				return errNoConnection
 			}

@@ -81,9 +81,10 @@ func count(tap *Tap, received *atomic.Uint64) {
 
 // holder is such a process.
 type holder struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Scanner
+	cmd  *exec.Cmd
+	in   io.WriteCloser
+	pipe *os.File // what out reads
+	out  *bufio.Scanner
 }
 
 func (n namespace) hold(name string) *holder {
@@ -101,13 +102,19 @@ func (n namespace) hold(name string) *holder {
 	if err := cmd.Start(); err != nil {
 		n.t.Fatal(err)
 	}
-	h := &holder{cmd: cmd, in: in, out: bufio.NewScanner(out)}
+	h := &holder{cmd: cmd, in: in, pipe: out.(*os.File), out: bufio.NewScanner(out)}
 	n.t.Cleanup(h.kill)
 	return h
 }
 
+// line is what it says next, and why there is nothing.
 func (h *holder) line() string {
-	h.out.Scan()
+	if err := h.pipe.SetReadDeadline(time.Now().Add(deadline)); err != nil {
+		return err.Error()
+	}
+	if !h.out.Scan() {
+		return fmt.Sprintf("nothing, and then %v", h.out.Err())
+	}
 	return h.out.Text()
 }
 

@@ -31,6 +31,8 @@ func Run(t testing.TB, variable string, rounds int, rng *rand.Rand, check func(r
 		if err := child.Start(); err != nil {
 			t.Fatal(err)
 		}
+		// One that stands still is killed too, and its test fails.
+		stuck := time.AfterFunc(time.Minute, func() { _ = child.Process.Kill() })
 		lines, acked := bufio.NewScanner(out), uint64(0)
 		left, delay := 1+rng.IntN(30), time.Duration(rng.IntN(3000))*time.Microsecond
 		for lines.Scan() {
@@ -42,8 +44,9 @@ func Run(t testing.TB, variable string, rounds int, rng *rand.Rand, check func(r
 			}
 		}
 		_ = child.Wait()
+		stuck.Stop()
 		if left > 0 {
-			t.Fatalf("round %d: the child ended by itself", round)
+			t.Fatalf("round %d: the child ended by itself, or stood still for a minute", round)
 		}
 		check(round, acked)
 	}
