@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -234,6 +235,30 @@ func TestErrorsNameTheCommand(t *testing.T) {
 	}
 	if _, err := l.AddGuest(GuestOptions{Name: "g", Bridge: "br0"}); err != nil {
 		t.Errorf("after the refused ones: %v", err)
+	}
+}
+
+// TestWithinEnds: what gives up in a namespace, as a test does that fails there, does
+// not keep who sent it.
+func TestWithinEnds(t *testing.T) {
+	t.Parallel()
+	l := Start(t)
+	ended, after := make(chan struct{}), false
+	go func() {
+		defer close(ended)
+		_ = l.Within(func() error { runtime.Goexit(); return nil })
+		after = true
+	}()
+	select {
+	case <-ended:
+	case <-time.After(limit):
+		t.Fatal("Within does not end")
+	}
+	if after {
+		t.Error("what stands behind Within was reached")
+	}
+	if err := l.Within(func() error { return nil }); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -16,20 +16,26 @@ import (
 const namespaceDir = "/run/netns"
 
 // within calls f on a thread that is in the named network namespace. Sockets
-// f opens and processes it starts belong there.
+// f opens and processes it starts belong there. Where f ends its goroutine, as
+// testing.T's Fatal does, it ends the caller's too.
 func within(namespace string, f func() error) error {
 	done := make(chan error, 1)
 	go func() {
+		defer close(done)
 		leave, err := enter(namespace)
-		if err != nil {
-			done <- err
-			return
+		if err == nil {
+			err = func() error {
+				defer leave()
+				return f()
+			}()
 		}
-		err = f()
-		leave()
 		done <- err
 	}()
-	return <-done
+	err, ok := <-done
+	if !ok {
+		runtime.Goexit()
+	}
+	return err
 }
 
 // enter locks the calling goroutine to its thread and moves that into the
