@@ -275,14 +275,14 @@ func (p *multicastPlay) testUplink(t *testing.T) {
 // testRestart: no stream stops for a restart, and no flow changes.
 func (p *multicastPlay) testRestart(t *testing.T) {
 	p.counted(t, 0, groupA, 1)
-	stop, sent := make(chan struct{}), make(chan int)
+	stop, sent := make(chan struct{}), make(chan int, 1)
 	go func() {
 		n := 0
+		defer func() { sent <- n }() // also when the stream fails, which ends this
 		for tick := time.NewTicker(20 * time.Millisecond); ; n++ {
 			select {
 			case <-stop:
 				tick.Stop()
-				sent <- n
 				return
 			case <-tick.C:
 				stream(t, p.vm[0], groupA, 1)
