@@ -24,9 +24,10 @@ func withLimit(t *testing.T) context.Context {
 	return ctx
 }
 
-// remains lists what exists of the labs of an owner: namespaces as ip lists
-// them, run directories, and processes by their OVS_RUNDIR.
-func remains(t *testing.T, o string) []string {
+// remains lists what exists of a lab: namespaces as ip lists them, run
+// directories, and processes by their OVS_RUNDIR. The tenth lab's names begin as the
+// first one's.
+func remains(t *testing.T, id string) []string {
 	t.Helper()
 	out, err := run(t.Context(), nil, "", "ip", "netns", "list")
 	if err != nil {
@@ -34,16 +35,16 @@ func remains(t *testing.T, o string) []string {
 	}
 	var found []string
 	for line := range strings.Lines(out) {
-		if strings.HasPrefix(line, namespacePrefix+o) {
-			found = append(found, "namespace "+strings.TrimSpace(line))
+		if name, _, _ := strings.Cut(strings.TrimSpace(line), " "); strings.HasPrefix(name+"-", namespacePrefix+id+"-") {
+			found = append(found, "namespace "+name)
 		}
 	}
-	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), runDirPrefix+o+"*"))
+	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), runDirPrefix+id+"-*"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	found = append(found, dirs...)
-	return append(found, processesWith(t, "environ", runDirPrefix+o)...)
+	return append(found, processesWith(t, "environ", runDirPrefix+id+"-")...)
 }
 
 // processesWith lists the processes whose file under /proc/PID holds all of

@@ -86,7 +86,7 @@ func TestSweepAfterKill(t *testing.T) {
 	}
 	WaitFor(t, limit, "the daemons die with their owner", func() error {
 		for _, d := range []string{"ovs-vswitchd", "ovsdb-server"} {
-			if pids := processesWith(t, "cmdline", runDirPrefix+id, d); len(pids) > 0 {
+			if pids := processesWith(t, "cmdline", runDirPrefix+id+"-", d); len(pids) > 0 {
 				return fmt.Errorf("%s runs as %q", d, pids)
 			}
 		}
