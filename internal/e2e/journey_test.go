@@ -55,7 +55,7 @@ func newTravellers(t *testing.T, ndExt bool) *travellers {
 		"ip link add end1 type veth peer name end2",
 		"sysctl -qw net.ipv6.conf.end1.disable_ipv6=1 net.ipv6.conf.end2.disable_ipv6=1",
 		"ethtool -K end1 tx off", "ethtool -K end2 tx off", "ip link set end1 up", "ip link set end2 up",
-		"ovs-vsctl --db=" + p.OVSDB + " add-port " + stage.Bridge + " end1", "ovs-vsctl --db=" + p.OVSDB + " add-port " + stage.Bridge + " end2",
+		"ovs-vsctl --timeout=20 --db=" + p.OVSDB + " add-port " + stage.Bridge + " end1", "ovs-vsctl --timeout=20 --db=" + p.OVSDB + " add-port " + stage.Bridge + " end2",
 	} {
 		words := strings.Fields(line)
 		if out, err := p.Command(words[0], words[1:]...).CombinedOutput(); err != nil {

@@ -68,8 +68,8 @@ func switchBehind(t *testing.T, s *stage.Stage, port string) {
 		"sysctl -qw net.ipv6.conf." + port + ".disable_ipv6=1 net.ipv6.conf.trunkend.disable_ipv6=1",
 		"ethtool -K " + port + " tx off txvlan off rxvlan off", "ethtool -K trunkend tx off txvlan off rxvlan off",
 		"ip link set " + port + " up", "ip link set trunkend up",
-		"ovs-vsctl --db=" + s.OVSDB + " add-port " + inner + " trunkend",
-		"ovs-vsctl --db=" + s.OVSDB + " add-port " + stage.Bridge + " " + port,
+		"ovs-vsctl --timeout=20 --db=" + s.OVSDB + " add-port " + inner + " trunkend",
+		"ovs-vsctl --timeout=20 --db=" + s.OVSDB + " add-port " + stage.Bridge + " " + port,
 	} {
 		words := strings.Fields(line)
 		if out, err := s.Command(words[0], words[1:]...).CombinedOutput(); err != nil {

@@ -123,8 +123,10 @@ func TestIPv4Beside(t *testing.T) {
 			if err := os.WriteFile(script, []byte(dhclient4Script), 0o700); err != nil {
 				t.Fatal(err)
 			}
-			out, err := g.Command("timeout", "25", "dhclient", "-4", "-v", "-1", "-sf", script,
-				"-lf", filepath.Join(dir, "leases"), "-pf", filepath.Join(dir, "pid"), "eth0").CombinedOutput()
+			cmd := g.Command("timeout", "25", "dhclient", "-4", "-v", "-1", "-sf", script,
+				"-lf", filepath.Join(dir, "leases"), "-pf", filepath.Join(dir, "pid"), "eth0")
+			cmd.WaitDelay = 10 * time.Second // what goes on in the background keeps nobody
+			out, err := cmd.CombinedOutput()
 			if err != nil {
 				t.Fatalf("%s: %v\n%s", g.Name, err, out)
 			}
