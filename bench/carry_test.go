@@ -218,15 +218,27 @@ func TestDenied(t *testing.T) {
 		}
 		for _, tr := range append(slices.Clone(traffics), denied...) {
 			c := way.drive(t, tr, 2_000)
-			if err := c.run(250 * time.Millisecond); err != nil {
-				t.Fatal(err)
+			for range 5 {
+				// What a machine that stood still makes up for must fit into a socket.
+				if err := c.run(50 * time.Millisecond); err != nil {
+					t.Fatal(err)
+				}
 			}
-			switch {
-			case tr.denied && (c.Delivered > 0 || c.Sent == 0):
-				t.Errorf("%s, %s: %d of %d frames arrived that no rule allows", way.name, tr.name, c.Delivered, c.Sent)
-			case !tr.denied && c.Delivered < max(c.Sent*uint64(tr.each), 250):
-				t.Errorf("%s, %s: of %d frames sent %d arrived, want %d each", way.name, tr.name, c.Sent, c.Delivered, tr.each)
+			if tr.denied {
+				if c.Delivered > 0 || c.Sent == 0 {
+					t.Errorf("%s, %s: %d of %d frames arrived that no rule allows", way.name, tr.name, c.Delivered, c.Sent)
+				}
+				continue
 			}
+			lab.WaitFor(t, 20*time.Second, way.name+", "+tr.name, func() error {
+				if err := c.Run(0, 0); err != nil { // takes what has arrived
+					return err
+				}
+				if c.Delivered < max(c.Sent*uint64(tr.each), 250) {
+					return fmt.Errorf("of %d frames sent %d arrived, want %d each", c.Sent, c.Delivered, tr.each)
+				}
+				return nil
+			})
 		}
 	}
 }
