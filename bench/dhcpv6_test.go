@@ -142,7 +142,7 @@ func TestDHCPv6NoAllocations(t *testing.T) {
 	handle, r, reasons := w.handler(), pipeline.NewReplies(1<<15), make([]pipeline.Reason, pipeline.MaxBatch)
 	for _, k := range dhcpKinds {
 		batch := w.batch(t, clientMessage(k.typ))
-		if n := testing.AllocsPerRun(10, func() {
+		if n := testing.AllocsPerRun(100, func() {
 			r.Reset()
 			handle(batch, r, reasons)
 		}); n != 0 {

@@ -43,7 +43,7 @@ func TestNoAllocations(t *testing.T) {
 	reasons := make([]pipeline.Reason, pipeline.MaxBatch)
 	for _, k := range kinds {
 		batches := w.batches(k, w.all())
-		n := testing.AllocsPerRun(10, func() {
+		n := testing.AllocsPerRun(100, func() {
 			for _, batch := range batches {
 				r.Reset()
 				handle(batch, r, reasons)
