@@ -149,7 +149,7 @@ func (d *Daemon) Status() (st agent.Status, err error) {
 // what JSON is decoded into.
 func (d *Daemon) Get(path string, into any) error {
 	return d.stage.Within(func() error {
-		conn, err := net.DialTimeout("tcp", d.stage.api, time.Second)
+		conn, err := net.DialTimeout("tcp", d.stage.api, 10*time.Second)
 		if err != nil {
 			return err
 		}
