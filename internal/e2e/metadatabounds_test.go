@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -129,7 +130,7 @@ func TestMetadataBounds(t *testing.T) {
 		hears(t, vm2, serviceLocal, hostname, "two")
 		t.Run("frames that are no calls", func(t *testing.T) { strayFrames(t, d, vm1) })
 		held := slowHeaders(t, d, vm1)
-		hugeBody(t, held[0])
+		hugeBody(t, held[len(held)-1])
 
 		asks(t, vm2, 5, "two")
 		before, memory, flows := megaflows(t, s), resident(t, d.PID()), flowsBesideDrops(t, s)
@@ -220,21 +221,30 @@ func halfOpen(g *lab.Guest, frame []byte, first, least int, stop chan struct{}) 
 }
 
 // slowHeaders opens more connections than a port may have, and says half a request
-// in each. It returns those that stay.
+// in each. It returns those that stay, the newest last. They begin together: each is
+// waited for so long and no longer.
 func slowHeaders(t *testing.T, d *stage.Daemon, g *lab.Guest) (held []net.Conn) {
 	t.Helper()
+	var mu sync.Mutex
+	var all sync.WaitGroup
 	for range 70 {
-		c, err := dialService(g)
-		if errors.Is(err, syscall.ECONNRESET) {
-			continue // over the bound
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nX-A: "); err == nil {
-			held = append(held, c)
-		}
+		all.Go(func() {
+			c, err := dialService(g)
+			if errors.Is(err, syscall.ECONNRESET) {
+				return // over the bound
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nX-A: "); err == nil {
+				mu.Lock()
+				held = append(held, c)
+				mu.Unlock()
+			}
+		})
 	}
+	all.Wait()
 	lab.WaitFor(t, patience, "connections to be refused", func() error {
 		p, _ := metadataOf(t, d, "vm1")
 		if p.Refused == 0 || p.Open > 64 {
