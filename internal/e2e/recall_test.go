@@ -62,7 +62,7 @@ func TestNeighborsOverARestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.d = serve(t, p.s)
-		lab.WaitFor(t, 10*time.Second, "the router is missed", func() error { return p.neighbor(p.linkLocal.String(), "incomplete") })
+		lab.WaitFor(t, patience, "the router is missed", func() error { return p.neighbor(p.linkLocal.String(), "incomplete") })
 	})
 }
 
