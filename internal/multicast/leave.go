@@ -16,9 +16,14 @@ type asking struct {
 	all int
 	// left is how many are left for each source.
 	left map[netip.Addr]int
-	// again is when the next go out.
-	again time.Duration
+	// again is when the next go out, last when some did.
+	again, last time.Duration
 }
+
+// questionPart is one part in so many of the Last Listener Query Interval that is between two
+// Queries about a group: who leaves and comes back again and again, in as many records as a
+// report has, has no more of them sent.
+const questionPart = 4
 
 // lastListenerTime is how long after a leave others may object (RFC 9777 section 9.10).
 func (n *network) lastListenerTime() time.Duration {
@@ -33,7 +38,8 @@ func (t *Table) ask(now time.Duration, m *member, group bool, sources []netip.Ad
 	if !n.querying {
 		return
 	}
-	until := now + n.lastListenerTime()
+	from := max(now, m.last+n.conf.LastListenerInterval/questionPart)
+	until := from + n.lastListenerTime()
 	// "... for each of the sources in X that send to multicast address MA, with the Source Timer
 	// larger than LLQT", section 7.6.3.2: others are being asked for, or about to end.
 	sources = slices.DeleteFunc(slices.Clone(sources), func(s netip.Addr) bool { return m.sources[s] <= until })
@@ -50,7 +56,9 @@ func (t *Table) ask(now time.Duration, m *member, group bool, sources []netip.Ad
 		m.left[s] = n.robustness
 	}
 	m.lower(until, group, sources)
-	t.askNow(now, m) // and with these what is still to be asked for
+	if m.again = from; from == now {
+		t.askNow(now, m) // and with these what is still to be asked for
+	}
 }
 
 // lower brings times down to until (RFC 9777 section 7.6.1): of sources and, with group,
@@ -98,7 +106,7 @@ func (t *Table) askNow(now time.Duration, m *member) {
 			t.query(now, n, m.port.name, q)
 		}
 	}
-	m.again = 0
+	m.again, m.last = 0, now
 	if m.all > 0 || len(m.left) > 0 {
 		m.again = now + n.conf.LastListenerInterval
 	}

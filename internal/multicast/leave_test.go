@@ -418,3 +418,46 @@ func TestSourcesCountOnce(t *testing.T) {
 		say(toEx, twice, 1, 1)
 	}
 }
+
+// TestQuestionsAreFew: however often one leaves a group and comes back, and however often in one
+// message, it is asked for four times a Last Listener Query Interval and no more, and what is asked
+// for later lasts as much longer.
+func TestQuestionsAreFew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(nil)
+	w.pass(time.Millisecond)
+	w.sent = nil
+	for range 20 { // messages, of 35 records to join and as many to leave
+		for range 35 {
+			w.say("n", isEx, g1)
+			w.say("n", toIn, g1)
+		}
+		w.pass(50 * time.Millisecond)
+	}
+	if n := len(w.sent); n > 5 {
+		t.Errorf("asked %d times in a second", n)
+	}
+	w.say("n", toIn, g1)
+	w.sent = nil
+	w.pass(3 * time.Second)
+	w.want(t, "")
+	for _, robustness := range []int{1, 2} {
+		w := newWorld(func(s *topology.Spec) { s.Networks[0].Multicast.Robustness = &robustness })
+		w.say("n", allow, g1, a, b)
+		w.pass(time.Second)
+		w.sent = nil
+		w.say("n", block, g1, a)
+		w.pass(100 * time.Millisecond)
+		w.say("n", block, g1, b)
+		life := time.Duration(robustness) * time.Second
+		w.pass(life - 101*time.Millisecond)
+		w.want(t, "ff15::1 n:a,b")
+		w.pass(250 * time.Millisecond)
+		w.want(t, "ff15::1 n:b")
+		w.pass(time.Millisecond)
+		w.want(t, "")
+		if robustness == 1 {
+			w.wantSent(t, "1s queries n ff15::1 2001:db8::a", "1.25s queries n ff15::1 2001:db8::b")
+		}
+	}
+}
