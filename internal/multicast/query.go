@@ -236,6 +236,9 @@ func (t *Table) plan(now time.Duration, n *network) {
 		next(n.answered)
 	}
 	next(n.nextAdvert)
+	if len(n.ended) > 0 {
+		next(n.solicitFrom)
+	}
 	if n.proxy != nil {
 		n.proxy.due(next)
 	}

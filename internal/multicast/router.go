@@ -28,8 +28,8 @@ const (
 	// deadAfter is how many intervals a router is known that says nothing, each as long as
 	// it may be (section 3.1.5).
 	deadAfter = 3
-	// solicitGap keeps solicitations to three a second (sections 4.3 and 6).
-	solicitGap = time.Second / 3
+	// solicitGap keeps solicitations to three a second, rounded up (sections 4.3 and 6).
+	solicitGap = time.Second/3 + 1
 )
 
 // mostRouters is how many multicast routers are told apart behind one port.
@@ -51,7 +51,9 @@ type discovery struct {
 	advertised             *topology.Network
 	initial                int
 	nextAdvert, advertFrom time.Duration
-	// solicitFrom is when routers may be asked again.
+	// ended are the ports where routers are still to be asked whether they are there, solicitFrom
+	// is when they may be.
+	ended       map[string]bool
 	solicitFrom time.Duration
 }
 
@@ -104,11 +106,21 @@ func (t *Table) Terminated(now time.Duration, network, at string, source netip.A
 	delete(n.routers, speaker{p.name, source})
 	delete(n.routers, speaker{p.name, netip.Addr{}})
 	t.mark(n)
-	if now >= n.solicitFrom {
-		n.solicitFrom = now + solicitGap
-		t.tell(Event{Kind: Solicit, Network: n.name, Port: p.name})
-	}
+	n.ended[p.name] = true
+	t.solicit(now, n)
 	t.plan(now, n)
+}
+
+// solicit asks behind the ports where routers are said to have ended, as soon as it may.
+func (t *Table) solicit(now time.Duration, n *network) {
+	if len(n.ended) == 0 || now < n.solicitFrom {
+		return
+	}
+	n.solicitFrom = now + solicitGap
+	for _, at := range sortedKeys(n.ended) {
+		t.tell(Event{Kind: Solicit, Network: n.name, Port: at})
+	}
+	clear(n.ended)
 }
 
 // Solicited takes a Multicast Router Solicitation, and reports whether it will be
@@ -127,7 +139,7 @@ func (t *Table) Solicited(now time.Duration, network string) bool {
 	return true
 }
 
-// turnRouters forgets routers and advertises.
+// turnRouters forgets routers, asks for them and advertises.
 func (t *Table) turnRouters(now time.Duration, n *network) {
 	for s, until := range n.routers {
 		if until <= now {
@@ -135,6 +147,7 @@ func (t *Table) turnRouters(now time.Duration, n *network) {
 			t.mark(n)
 		}
 	}
+	t.solicit(now, n)
 	if n.advertised == nil || n.nextAdvert > now {
 		return
 	}

@@ -196,6 +196,39 @@ func TestTermination(t *testing.T) {
 	}
 }
 
+// TestTerminatedTogether: of all who are said to end it is asked whether they did, also where
+// that is three times a second already (RFC 4286 sections 4.3 and 5.4).
+func TestTerminatedTogether(t *testing.T) {
+	t.Parallel()
+	w := newWorld(func(s *topology.Spec) { s.Networks[0].Multicast.Querier = false })
+	heard := func(ports ...string) {
+		for _, port := range ports {
+			w.Advertised(w.now, "blue", port, addr("fe80::1"), 20*time.Second)
+		}
+	}
+	ended := func(port, router string) {
+		w.Terminated(w.now, "blue", port, addr(router))
+		w.pass(100 * time.Millisecond)
+	}
+	heard("uplink of blue", "r")
+	ended("uplink of blue", "fe80::2")
+	ended("uplink of blue", "fe80::1")
+	ended("uplink of blue", "fe80::1")
+	ended("r", "fe80::1")
+	w.pass(time.Second)
+	const again = "333.333334ms solicitations "
+	w.wantSent(t, "0s solicitations uplink of blue", again+"r", again+"uplink of blue")
+	if w.Show(); len(w.View().Networks()["blue"].Routers) > 0 {
+		t.Error("who ended is known")
+	}
+	ended("r", "fe80::1")
+	ended("r", "fe80::1")
+	w.spec.Ports = w.spec.Ports[:3]
+	w.serve()
+	w.pass(time.Minute)
+	w.wantSent(t, "1.4s solicitations r")
+}
+
 // TestPendingAdvert: who asks again while an answer is due does not bring it forward (RFC
 // 4286 section 3.4).
 func TestPendingAdvert(t *testing.T) {

@@ -29,7 +29,7 @@ func (t *Table) Serve(now time.Duration, s *topology.Snapshot) {
 		if n == nil {
 			n = &network{
 				name: on.Name, ports: map[string]*port{}, groups: map[netip.Addr]*group{},
-				discovery: discovery{routers: map[speaker]time.Duration{}},
+				discovery: discovery{routers: map[speaker]time.Duration{}, ended: map[string]bool{}},
 			}
 			n.timer = timer{owner: n, index: -1}
 			t.networks[on.Name] = n
@@ -64,6 +64,7 @@ func (t *Table) unplug(n *network, p *port) {
 			delete(n.routers, s)
 		}
 	}
+	delete(n.ended, p.name)
 	delete(n.ports, p.name)
 	t.mark(n)
 }
