@@ -233,6 +233,25 @@ func TestSecureReplay(t *testing.T) {
 	}
 }
 
+// TestSecureStaleElsewhere: what a guest signed long ago goes on where that one is, and by no
+// other port: whoever may use any MAC there would have others believe one of then.
+func TestSecureStaleElsewhere(t *testing.T) {
+	t.Parallel()
+	former := wire.MAC{2, 9, 9, 9, 9, 9}
+	for _, mode := range []topology.SendMode{topology.SendPrefer, topology.SendRequire} {
+		w := newSecureWorld(t, mode, nil)
+		nobody := netip.MustParseAddr("fe80::77")
+		stale := func(m *fixtures.SignedMessage) { m.At -= 3600 }
+		if why, _ := w.judge(&w.Asker, w.solicit(t, nobody, stale)); why != reason.Relayed {
+			t.Errorf("%v: by its own port: %s", mode, handlers.ReasonName(why))
+		}
+		again := w.solicit(t, nobody, stale, func(m *fixtures.SignedMessage) { m.LinkLayer, m.From = former, former })
+		if why, replies := w.judge(&w.Bridge, again); why != reason.Learning || len(replies) > 0 {
+			t.Errorf("%v: by another: %s, %d replies", mode, handlers.ReasonName(why), len(replies))
+		}
+	}
+}
+
 // TestSecureClock: a guest whose clock is wrong is known once it has answered a question of
 // Damselfly's, whose nonce it has, and from then on by how its clock goes (RFC 3971
 // sections 5.3.4.1 and 5.3.4.2); one that is too far ahead is never remembered.

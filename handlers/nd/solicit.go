@@ -35,8 +35,12 @@ func Solicit(p *packet.Packet, l *learn.Lane, v *resolve.Lane, r *pipeline.Repli
 		return reason.OfFault(fault)
 	}
 	why := p.Honest(ns.SourceLinkLayer())
-	if why == reason.Learning && !p.Stale() {
+	switch {
+	case why == reason.Learning && !p.Stale():
 		why = l.Source(p)
+	// Of who is not bound to its addresses it is not known that they are its own.
+	case why == 0 && p.Stale() && !p.IPv6.SourceUnspecified() && p.Claim(p.IPv6.Source()) != packet.Own:
+		why = reason.Learning
 	}
 	if why != 0 && why != reason.Learning {
 		return why
