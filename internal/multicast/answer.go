@@ -19,10 +19,17 @@ type answer struct {
 // about all, so that who asks in vain cannot have them kept without end (RFC 9777 section 10.1).
 const mostAsked = 1024
 
+// answerGap is the time between two answers about all: who asks without end, and leaves no time to
+// answer in, would have as many messages sent each time as there are groups.
+const answerGap = time.Second
+
 // asked plans the answer to a Query about a group, of some sources or all, or without a group about
 // all (RFC 9777 section 6.2). Of each there is one pending, the earliest of those asked for.
 func (p *proxy) asked(now time.Duration, group netip.Addr, sources []netip.Addr, response time.Duration, random func(time.Duration) time.Duration) {
 	at := now + max(random(response), 1)
+	if !group.IsMulticast() {
+		at = max(at, p.answerFrom)
+	}
 	// "If there is a pending response to a previous General Query scheduled sooner than the
 	// selected delay, no additional response needs to be scheduled."
 	if p.answer != 0 && p.answer <= at {
@@ -69,7 +76,7 @@ func (t *Table) answerDue(now time.Duration, n *network) {
 	p := n.proxy
 	due := map[netip.Addr]*answer{}
 	if p.answer != 0 && p.answer <= now {
-		p.answer = 0
+		p.answer, p.answerFrom = 0, now+answerGap
 		for g := range p.told {
 			due[g] = &answer{}
 		}

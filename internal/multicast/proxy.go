@@ -24,9 +24,10 @@ type proxy struct {
 	told map[netip.Addr]wants
 	// changes are those that are still to be told again, by group.
 	changes map[netip.Addr]*change
-	// answer is when a General Query is answered, 0 for none; about are the answers to those about groups.
-	answer time.Duration
-	about  map[netip.Addr]*answer
+	// answer is when a General Query is answered, 0 for none, answerFrom when one may be; about are the
+	// answers to those about groups.
+	answer, answerFrom time.Duration
+	about              map[netip.Addr]*answer
 	// ends says that it is not configured any more, anew that what is wanted may be another of any group.
 	ends, anew bool
 }

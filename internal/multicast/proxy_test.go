@@ -475,3 +475,28 @@ func TestProxyHearsItself(t *testing.T) {
 		t.Errorf("a group: %q, want %q", got, want)
 	}
 }
+
+// TestAskedOften: however often all is asked for, of either version and without time to
+// answer in, it is told once a second and no more: to version 1 in a message a group.
+func TestAskedOften(t *testing.T) {
+	t.Parallel()
+	for version := 1; version <= 2; version++ {
+		w := newProxy()
+		for i := range 60 {
+			w.downstream("v", isEx, netip.AddrFrom16([16]byte{0: 0xff, 1: 0x1e, 15: byte(i)}).String())
+		}
+		w.pass(10 * time.Second)
+		told := 0
+		for range 60 {
+			w.Asked(w.now, "blue", "uplink of blue", Query{Version: version, Source: addr("fe80::b"), Group: netip.IPv6Unspecified()})
+			w.passing(50*time.Millisecond, func() {
+				for _, e := range w.Events() {
+					told += len(e.Records)
+				}
+			})
+		}
+		if told < 3*60 || told > 4*60 {
+			t.Errorf("version %d: %d records of 60 groups in three seconds", version, told)
+		}
+	}
+}
