@@ -52,6 +52,25 @@ func (p *proxy) note(g netip.Addr, before, after wants, times int, older bool) b
 	return true
 }
 
+// A router of version 1 is told of changesAtOnce within changeGap, and of more after it: there each
+// group is a message, and a listener's one report may join or leave as many as it has records.
+const (
+	changesAtOnce = 32
+	changeGap     = time.Second / 4
+)
+
+// manyTold reports whether a router of version 1 has to be spared more for now.
+func (p *proxy) manyTold(now time.Duration) bool {
+	return now < p.changeFrom && p.recent >= changesAtOnce
+}
+
+// putOff has groups' changes told as soon as they may be.
+func (p *proxy) putOff(groups []netip.Addr) {
+	for _, g := range groups {
+		p.changes[g].again = p.changeFrom
+	}
+}
+
 // tellChanges tells how groups changed, and plans when that is told again.
 func (t *Table) tellChanges(now time.Duration, n *network, groups []netip.Addr) {
 	if len(groups) == 0 {
@@ -60,6 +79,10 @@ func (t *Table) tellChanges(now time.Duration, n *network, groups []netip.Addr) 
 	p := n.proxy
 	var records []wire.Record
 	again := now + max(t.random(unsolicitedInterval), 1)
+	if now >= p.changeFrom {
+		p.changeFrom, p.recent = now+changeGap, 0
+	}
+	p.recent += len(groups)
 	for _, g := range groups {
 		c := p.changes[g]
 		records = c.tell(records, g, p.told[g], n.older > 0)

@@ -22,8 +22,11 @@ type proxy struct {
 	boundary uint8
 	// told is what was told there.
 	told map[netip.Addr]wants
-	// changes are those that are still to be told again, by group.
-	changes map[netip.Addr]*change
+	// changes are those that are still to be told, most of them again, by group; recent is how many
+	// were before changeFrom.
+	changes    map[netip.Addr]*change
+	changeFrom time.Duration
+	recent     int
 	// answer is when a General Query is answered, 0 for none, answerFrom when one may be; about are the
 	// answers to those about groups.
 	answer, answerFrom time.Duration
@@ -117,7 +120,11 @@ func (t *Table) retell(now time.Duration, n *network) {
 			delete(p.told, g)
 		}
 	}
-	t.tellChanges(now, n, changed)
+	if n.older > 0 && p.manyTold(now) {
+		p.putOff(changed)
+	} else {
+		t.tellChanges(now, n, changed)
+	}
 	n.endProxy()
 	t.planLater(n)
 }

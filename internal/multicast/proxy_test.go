@@ -500,3 +500,39 @@ func TestAskedOften(t *testing.T) {
 		}
 	}
 }
+
+// TestChangesToVersion1: to a router of version 1 each group is a message, so that who joins and
+// leaves many again and again has them told four times a second and no more, and the last of it; who
+// joins a few has each told at once.
+func TestChangesToVersion1(t *testing.T) {
+	t.Parallel()
+	w := newProxy()
+	w.Asked(w.now, "blue", "uplink of blue", Query{Version: 1, Source: addr("fe80::b"), Group: netip.IPv6Unspecified()})
+	w.pass(time.Second)
+	for i := range changesAtOnce {
+		group := netip.AddrFrom16([16]byte{0: 0xff, 1: 0x1e, 14: 1, 15: byte(i)}).String()
+		if got := w.downstream("w", toEx, group); got != "is-ex "+group+" (v1)" {
+			t.Errorf("%d: %q", i, got)
+		}
+	}
+	w.pass(3 * time.Second)
+	told := 0
+	count := func() {
+		for _, e := range w.Events() {
+			told += len(e.Records)
+		}
+	}
+	for i := range 60 {
+		for g := range 60 {
+			c := Change{Type: [...]wire.RecordType{toEx, toIn}[i%2], Group: netip.AddrFrom16([16]byte{0: 0xff, 1: 0x1e, 15: byte(g)})}
+			w.Report(w.now, "red", "v", c, false)
+		}
+		w.passing(50*time.Millisecond, count)
+	}
+	if told > 13*60 {
+		t.Errorf("%d messages of 60 groups in three seconds", told)
+	}
+	if got := w.proxiedIn(3 * time.Second); len(got) == 0 || len(w.networks["blue"].proxy.changes) > 0 {
+		t.Error("the end is not told")
+	}
+}
