@@ -282,6 +282,34 @@ func TestSecureClock(t *testing.T) {
 	}
 }
 
+// TestSecureClockReplay: that a guest's clock is far behind gives nothing that it signed since
+// then, by a right one, another life: it is no newer than what the guest says now.
+func TestSecureClockReplay(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []topology.SendMode{topology.SendPrefer, topology.SendRequire} {
+		w := newSecureWorld(t, mode, nil)
+		past := w.advertise(t, func(m *fixtures.SignedMessage) { m.At -= 24 * 3600 })
+		wrong := func(m *fixtures.SignedMessage) { m.At -= 9 * 365 * 24 * 3600 }
+		answer := w.advertise(t, wrong, func(m *fixtures.SignedMessage) {
+			m.Destination, m.To, m.Flags = w.Router.LinkLocal, w.Router.MAC, wire.FlagSolicited|wire.FlagOverride
+			m.Nonce = w.lane.Questions.Nonce(w.now, w.peers.Own.Addr)[2:]
+		})
+		if why, _ := w.judge(&w.Asker, answer); why != reason.Relayed || w.lane.Peers.Len() != 1 {
+			t.Fatalf("%v: the answer: %s, %d peers", mode, handlers.ReasonName(why), w.lane.Peers.Len())
+		}
+		w.now = w.now.Add(10 * time.Second)
+		if why, _ := w.judge(&w.Bridge, past); why != reason.OfSEND(send.FaultTimestamp) {
+			t.Errorf("%v: what was said a day ago: %s", mode, handlers.ReasonName(why))
+		}
+		if why, _ := w.judge(&w.Asker, w.advertise(t, wrong)); why != reason.Relayed {
+			t.Errorf("%v: what is said now: %s", mode, handlers.ReasonName(why))
+		}
+		if why, _ := w.judge(&w.Asker, w.advertise(t)); why != reason.Relayed {
+			t.Errorf("%v: with its clock put right: %s", mode, handlers.ReasonName(why))
+		}
+	}
+}
+
 // TestSecureRouterAdvert: where a guest is the router, what it advertises unsigned does not
 // stand for one that signs (RFC 3971 section 8), and one that signs without CGA is as
 // if it did not (section 5.1.2).

@@ -80,6 +80,12 @@ func (s *peerState) least(now time.Time) int64 {
 	return int64(s.stamp) + passed - passed/driftPart - 2*ticks(fuzz)
 }
 
+// most is what a timestamp that comes at now may be by the same clock, as far as it may drift the other way.
+func (s *peerState) most(now time.Time) int64 {
+	passed := ticks(now.Sub(s.received))
+	return int64(s.stamp) + passed + passed/driftPart + 2*ticks(fuzz)
+}
+
 // past reports whether all that was taken is so old that nobody new could say it.
 func (s *peerState) past(now time.Time) bool { return int64(s.stamp)+ticks(delta) <= int64(Stamp(now)) }
 
@@ -131,6 +137,10 @@ func (c *Peers) Check(now time.Time, p Peer, stamp, signature uint64) Fault {
 		}
 		return FaultReplay
 	case off >= ticks(PeerLife):
+		return FaultTimestamp
+	// Of a clock that is far behind the rule would take all that its peer signed when it was right,
+	// and nothing that the peer says after that.
+	case off <= -ticks(delta) && int64(stamp) > s.most(now):
 		return FaultTimestamp
 	}
 	return FaultNone

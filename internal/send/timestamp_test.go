@@ -51,6 +51,11 @@ func TestTimestamps(t *testing.T) {
 		{"known, a clock that was set farther ahead than anything is remembered", true, 0, 0, time.Minute, time.Hour, 2, send.FaultTimestamp},
 		{"known, a clock that was 2 minutes ahead and is right again", true, 0, 2 * time.Minute, 6 * time.Minute, 0, 2, send.FaultReplay},
 		{"known, the same 7 minutes later", true, 0, 2 * time.Minute, 7 * time.Minute, 0, 2, send.FaultNone},
+		{"known, a clock that is a day behind and goes on", true, 0, -24 * time.Hour, time.Minute, -24 * time.Hour, 2, send.FaultNone},
+		{"known, a clock that is a day behind and gains 0.9 % in an hour", true, 0, -24 * time.Hour, time.Hour, -24*time.Hour + 32*time.Second, 2, send.FaultNone},
+		{"known, a clock that is a day behind and right again", true, 0, -24 * time.Hour, time.Minute, -299 * time.Second, 2, send.FaultNone},
+		{"known, a clock that is a day behind, and what it said six minutes ago, when it was right", true, 0, -24 * time.Hour, time.Minute, -6 * time.Minute, 2, send.FaultTimestamp},
+		{"known, a clock that is a day behind, and what it said a day ago, when it was right", true, 0, -24 * time.Hour, time.Minute, -24*time.Hour + 3*time.Second, 2, send.FaultTimestamp},
 		{"known, what a clock said that was ahead, when its time has come", true, 0, 50 * time.Minute, 50 * time.Minute, 0, 1, send.FaultReplay},
 	} {
 		c := send.NewPeers()
