@@ -15,8 +15,8 @@ type answer struct {
 	sources []netip.Addr
 }
 
-// mostAsked is how many sources are kept that a group was asked about; about more it is answered as if
-// about all, so that who asks in vain cannot have them kept without end (RFC 9777 section 10.1).
+// mostAsked is how many sources are kept that groups were asked about; about more each is answered as
+// if about all, so that who asks in vain cannot have them kept without end (RFC 9777 section 10.1).
 const mostAsked = 1024
 
 // answerGap is the time between two answers about all: who asks without end, and leaves no time to
@@ -42,17 +42,19 @@ func (p *proxy) asked(now time.Duration, group netip.Addr, sources []netip.Addr,
 	if _, told := p.told[group]; !told {
 		return
 	}
-	a := p.about[group]
-	if a == nil {
-		p.about[group] = &answer{at, distinct(sources)}
-		return
+	a, pending := p.about[group]
+	if !pending {
+		a = &answer{at: at}
+		p.about[group] = a
 	}
 	a.at = min(a.at, at)
-	if len(a.sources)+len(sources) > mostAsked || len(a.sources) == 0 || len(sources) == 0 {
+	p.named -= len(a.sources)
+	if pending && len(a.sources) == 0 || len(sources) == 0 || p.named+len(a.sources)+len(sources) > mostAsked {
 		a.sources = nil
 		return
 	}
 	a.sources = distinct(append(a.sources, sources...))
+	p.named += len(a.sources)
 }
 
 // of adds the records of an answer about a group of which this is wanted (RFC 9777 section 6.3, Table
@@ -84,6 +86,7 @@ func (t *Table) answerDue(now time.Duration, n *network) {
 	for g, a := range p.about {
 		if a.at <= now {
 			delete(p.about, g)
+			p.named -= len(a.sources)
 			if due[g] == nil {
 				due[g] = a
 			}

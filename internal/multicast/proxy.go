@@ -28,9 +28,10 @@ type proxy struct {
 	changeFrom time.Duration
 	recent     int
 	// answer is when a General Query is answered, 0 for none, answerFrom when one may be; about are the
-	// answers to those about groups.
+	// answers to those about groups, which have named so many sources.
 	answer, answerFrom time.Duration
 	about              map[netip.Addr]*answer
+	named              int
 	// ends says that it is not configured any more, anew that what is wanted may be another of any group.
 	ends, anew bool
 }
@@ -154,7 +155,7 @@ func (n *network) endProxy() {
 
 // reset forgets what is still to be sent.
 func (p *proxy) reset() {
-	p.answer = 0
+	p.answer, p.named = 0, 0
 	clear(p.about)
 	clear(p.changes)
 }

@@ -536,3 +536,35 @@ func TestChangesToVersion1(t *testing.T) {
 		t.Error("the end is not told")
 	}
 }
+
+// TestAskedAboutMany: of all groups together no more sources are kept that they were asked about than
+// of one, whatever time there is to answer, and none once that is over.
+func TestAskedAboutMany(t *testing.T) {
+	t.Parallel()
+	w := newProxy()
+	name := func(i int) string { return netip.AddrFrom16([16]byte{0: 0xff, 1: 0x1e, 15: byte(i)}).String() }
+	for i := range 60 {
+		w.downstream("v", isEx, name(i))
+	}
+	ask := Query{Version: 2, Source: addr("fe80::b"), MaxResponse: time.Minute}
+	for i := range mostAsked / 4 {
+		ask.Sources = append(ask.Sources, netip.AddrFrom16([16]byte{0: 0x20, 14: byte(i >> 8), 15: byte(i)}))
+	}
+	for range 3 {
+		for i := range 60 {
+			ask.Group = addr(name(i))
+			w.Asked(w.now, "blue", "uplink of blue", ask)
+		}
+		kept, p := 0, w.networks["blue"].proxy
+		for _, a := range p.about {
+			kept += len(a.sources)
+		}
+		if kept > mostAsked || kept != p.named || len(p.about) != 60 {
+			t.Errorf("%d sources of %d groups are kept, and %d counted", kept, len(p.about), p.named)
+		}
+	}
+	w.pass(time.Minute)
+	if p := w.networks["blue"].proxy; len(p.about) > 0 || p.named != 0 {
+		t.Errorf("%d answers and %d sources are left", len(p.about), p.named)
+	}
+}
