@@ -16,7 +16,7 @@ import (
 // layer import nothing of ours. Only what is in one folder here may import each
 // other.
 var layers = [][]string{
-	{"internal/wire", "internal/punt", "pipeline", "internal/store", "internal/ovsdb", "internal/pulse", "internal/lab", "internal/relay6", "internal/unixctl", "internal/conntrack"},
+	{"internal/wire", "internal/punt", "pipeline", "internal/store", "internal/ovsdb", "internal/pulse", "internal/lab", "internal/relay6", "internal/unixctl", "internal/conntrack", "internal/due"},
 	{"internal/send"},
 	{"internal/topology", "internal/annex", "internal/capture", "internal/puntport", "internal/slowlane", "internal/dhcpv6"},
 	{"internal/lease", "internal/binding", "internal/neighbor", "internal/multicast", "internal/metadata"},

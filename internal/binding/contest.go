@@ -26,7 +26,7 @@ func (t *Table) contest(now time.Duration, e *entry, c Claim) (Outcome, string) 
 		return Full, ""
 	}
 	e.state, e.contender, e.asked = tested, c, 1
-	t.at(e, now+Wait)
+	t.timers.Set(e, now+Wait)
 	t.tell(AskHolder, e, e.port, "")
 	return Undecided, ""
 }
@@ -53,7 +53,7 @@ func (t *Table) object(now time.Duration, e *entry, c Claim) Outcome {
 	if c.Witness {
 		return Carry
 	}
-	e = &entry{place: e.place, port: c.Port, index: -1}
+	e = &entry{place: e.place, port: c.Port}
 	t.enter(e)
 	t.bind(now, e)
 	t.tell(Learned, e, e.port, "")

@@ -180,14 +180,14 @@ func TestGuestsAgreeWithBindings(t *testing.T) {
 
 // structure holds the indexes of a Table against each other.
 func (w *world) structure(t *rapid.T) {
-	if len(w.timers) != len(w.entries) {
-		t.Fatalf("%d timers for %d entries", len(w.timers), len(w.entries))
+	if w.timers.Len() != len(w.entries) {
+		t.Fatalf("%d timers for %d entries", w.timers.Len(), len(w.entries))
 	}
 	n := 0
 	for port, list := range w.ports {
 		n += len(list)
 		for e := range list {
-			if e.port != port || w.entries[e.place] != e || w.timers[e.index] != e {
+			if e.port != port || w.entries[e.place] != e || !w.timers.Holds(e) {
 				t.Fatalf("%v is misfiled", *e)
 			}
 		}

@@ -89,9 +89,9 @@ func Open(s Storage, now time.Duration, log *slog.Logger) (*Table, error) {
 			return
 		}
 		// Not fresh: whoever probes for it may be a guest that took over meanwhile.
-		e := &entry{place: p, port: string(value), state: valid, seen: now - Fresh, index: -1}
+		e := &entry{place: p, port: string(value), state: valid, seen: now - Fresh}
 		t.enter(e)
-		t.at(e, now+DefaultLifetime)
+		t.timers.Set(e, now+DefaultLifetime)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("binding: the learned addresses cannot be read: %w", err)

@@ -3,6 +3,8 @@ package binding
 import (
 	"net/netip"
 	"time"
+
+	"damselfly/internal/due"
 )
 
 // Table holds all bindings.
@@ -15,7 +17,7 @@ type Table struct {
 	entries map[place]*entry
 	// ports are the entries of each port.
 	ports  map[string]map[*entry]struct{}
-	timers timers
+	timers due.Queue[*entry]
 	events []Event
 	// unsaved are the places whose record in the store is not as it should be.
 	unsaved map[place]struct{}
@@ -37,9 +39,8 @@ type entry struct {
 	state state
 	// seen is the uptime of the latest sign of life.
 	seen time.Duration
-	// due is the uptime at which the state ends, index the place among the timers.
-	due   time.Duration
-	index int
+	// Timer is of the uptime at which the state ends.
+	due.Timer
 	// contender is who wants the address while it is tested, without a Port
 	// where the holder was just silent; asked is how often it was asked then.
 	contender Claim
@@ -140,7 +141,7 @@ func (t *Table) alive(now time.Duration, e *entry) {
 		t.tell(Defend, e, other, e.port)
 	}
 	e.seen, e.state, e.contender, e.asked = now, valid, Claim{}, 0
-	t.at(e, now+DefaultLifetime)
+	t.timers.Set(e, now+DefaultLifetime)
 }
 
 // begin makes a tentative binding; false if the port may not have one more.
@@ -148,16 +149,16 @@ func (t *Table) begin(now time.Duration, c Claim) bool {
 	if !t.room(now, c) {
 		return false
 	}
-	e := &entry{place: place{c.Network, c.Addr}, port: c.Port, state: tentative, seen: now, index: -1}
+	e := &entry{place: place{c.Network, c.Addr}, port: c.Port, state: tentative, seen: now}
 	t.enter(e)
-	t.at(e, now+Wait)
+	t.timers.Set(e, now+Wait)
 	return true
 }
 
 // bind makes a binding valid.
 func (t *Table) bind(now time.Duration, e *entry) {
 	e.state, e.seen, e.contender, e.asked = valid, now, Claim{}, 0
-	t.at(e, now+DefaultLifetime)
+	t.timers.Set(e, now+DefaultLifetime)
 	t.changed(e.place)
 }
 
@@ -165,7 +166,7 @@ func (t *Table) bind(now time.Duration, e *entry) {
 func (t *Table) drop(e *entry) {
 	delete(t.entries, e.place)
 	t.leave(e)
-	t.cancel(e)
+	t.timers.Cancel(e)
 	if e.state != tentative {
 		t.changed(e.place)
 	}

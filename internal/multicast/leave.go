@@ -136,5 +136,5 @@ func (t *Table) settle(now time.Duration, m *member, before wants) {
 	for _, timer := range m.sources {
 		next(timer)
 	}
-	t.at(&m.timer, max(due, now))
+	t.timers.Set(&m.timer, max(due, now))
 }

@@ -290,7 +290,7 @@ func TestRouters(t *testing.T) {
 	w.serve()
 	w.pass(time.Minute)
 	w.wantSent(t)
-	if len(w.networks) > 0 || len(w.timers) > 0 {
+	if len(w.networks) > 0 || w.timers.Len() > 0 {
 		t.Error("something is left of what is not served")
 	}
 }
@@ -362,7 +362,7 @@ func TestBounds(t *testing.T) {
 	}
 	w.pass(mali + time.Second)
 	w.want(t, "")
-	if n := len(w.timers); n != 1 {
+	if n := w.timers.Len(); n != 1 {
 		t.Errorf("%d timers are left beside the network's", n-1)
 	}
 	for _, word := range w.slots.used {

@@ -450,8 +450,8 @@ func TestProxyGone(t *testing.T) {
 	}
 	w.serve()
 	w.Tick(w.now)
-	if len(w.networks) > 0 || len(w.timers) > 0 {
-		t.Errorf("%d networks and %d timers are left", len(w.networks), len(w.timers))
+	if len(w.networks) > 0 || w.timers.Len() > 0 {
+		t.Errorf("%d networks and %d timers are left", len(w.networks), w.timers.Len())
 	}
 }
 

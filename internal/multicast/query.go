@@ -246,10 +246,10 @@ func (t *Table) plan(now time.Duration, n *network) {
 		next(until)
 	}
 	if due == 0 {
-		t.cancel(&n.timer)
+		t.timers.Cancel(&n.timer)
 		return
 	}
-	t.at(&n.timer, due)
+	t.timers.Set(&n.timer, due)
 }
 
 // planLater has a network's next turn set before the Table rests, once however much comes of it

@@ -31,7 +31,7 @@ func (t *Table) Serve(now time.Duration, s *topology.Snapshot) {
 				name: on.Name, ports: map[string]*port{}, groups: map[netip.Addr]*group{},
 				discovery: discovery{routers: map[speaker]time.Duration{}, ended: map[string]bool{}},
 			}
-			n.timer = timer{owner: n, index: -1}
+			n.timer = timer{owner: n}
 			t.networks[on.Name] = n
 			t.mark(n)
 		}
@@ -49,7 +49,7 @@ func (t *Table) forget(now time.Duration, n *network) {
 	for _, p := range n.ports {
 		t.unplug(n, p)
 	}
-	t.cancel(&n.timer)
+	t.timers.Cancel(&n.timer)
 	delete(t.networks, n.name)
 	t.changed = true
 }

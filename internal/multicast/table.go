@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"damselfly/internal/due"
 	"damselfly/internal/topology"
 )
 
@@ -13,7 +14,7 @@ type Table struct {
 	random   func(time.Duration) time.Duration
 	networks map[string]*network
 	slots    slots
-	timers   timers
+	timers   due.Queue[*timer]
 	events   []Event
 	changed  bool // some network's view is not what there is
 	// proxies are the networks where routers listen on behalf of others, and some where one did.
@@ -142,7 +143,7 @@ func (t *Table) enter(n *network, p *port, addr netip.Addr, static bool) *member
 		n.groups[addr] = g
 	}
 	m := &member{network: n, group: g, port: p, static: static, exclude: static, sources: map[netip.Addr]time.Duration{}}
-	m.timer = timer{member: m, index: -1}
+	m.timer = timer{member: m}
 	g.members[p.name], p.members[addr] = m, m
 	if !static {
 		p.learned++
@@ -153,7 +154,7 @@ func (t *Table) enter(n *network, p *port, addr netip.Addr, static bool) *member
 
 // leave forgets a membership.
 func (t *Table) leave(m *member) {
-	t.cancel(&m.timer)
+	t.timers.Cancel(&m.timer)
 	delete(m.port.members, m.group.addr)
 	delete(m.group.members, m.port.name)
 	m.port.sources -= len(m.sources)

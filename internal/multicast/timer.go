@@ -1,8 +1,9 @@
 package multicast
 
 import (
-	"container/heap"
 	"time"
+
+	"damselfly/internal/due"
 )
 
 // Idle is how long Tick wants to rest where nothing is served.
@@ -10,17 +11,16 @@ const Idle = time.Minute
 
 // timer is what happens next of a membership or, without one, of a network.
 type timer struct {
+	due.Timer
 	member *member
 	owner  *network
-	due    time.Duration
-	index  int
 }
 
 // Tick does what is due at now and returns how long there is nothing to do.
 func (t *Table) Tick(now time.Duration) (rest time.Duration) {
 	t.planAll(now)
-	for len(t.timers) > 0 && t.timers[0].due <= now {
-		if first := t.timers[0]; first.member != nil {
+	for first, ok := t.timers.First(now); ok; first, ok = t.timers.First(now) {
+		if first.member != nil {
 			t.expire(now, first.member)
 		} else {
 			t.turn(now, first.owner)
@@ -33,10 +33,7 @@ func (t *Table) Tick(now time.Duration) (rest time.Duration) {
 	}
 	clear(t.untold)
 	t.planAll(now)
-	if len(t.timers) == 0 {
-		return Idle
-	}
-	return min(t.timers[0].due-now, Idle)
+	return t.timers.Rest(now, Idle)
 }
 
 // expire ends the times of a membership that have come (RFC 9777 sections 7.2.2, 7.2.3
@@ -63,52 +60,4 @@ func (t *Table) expire(now time.Duration, m *member) {
 		m.exclude, m.filter = false, 0
 	}
 	t.settle(now, m, before)
-}
-
-// at sets when something happens next.
-func (t *Table) at(k *timer, due time.Duration) {
-	k.due = due
-	if k.index < 0 {
-		heap.Push(&t.timers, k)
-		return
-	}
-	heap.Fix(&t.timers, k.index)
-}
-
-func (t *Table) cancel(k *timer) {
-	if k.index >= 0 {
-		heap.Remove(&t.timers, k.index)
-	}
-}
-
-// timers are all of them ordered by due, each knowing its place.
-type timers []*timer
-
-// Len implements heap.Interface.
-func (q timers) Len() int { return len(q) }
-
-// Less implements heap.Interface.
-func (q timers) Less(i, j int) bool { return q[i].due < q[j].due }
-
-// Swap implements heap.Interface.
-func (q timers) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
-}
-
-// Push implements heap.Interface.
-func (q *timers) Push(x any) {
-	k := x.(*timer)
-	k.index = len(*q)
-	*q = append(*q, k)
-}
-
-// Pop implements heap.Interface.
-func (q *timers) Pop() any {
-	last := len(*q) - 1
-	k := (*q)[last]
-	(*q)[last] = nil
-	*q = (*q)[:last]
-	k.index = -1
-	return k
 }

@@ -146,7 +146,7 @@ func (t *Table) reachable(now time.Duration, e *entry) {
 	} else {
 		life = t.spread(life)
 	}
-	t.at(e, now+life)
+	t.timers.Set(e, now+life)
 }
 
 // stale begins the state of who is known and did not answer lately. A next hop
@@ -158,5 +158,5 @@ func (t *Table) stale(now time.Duration, e *entry) {
 		return
 	}
 	e.state, e.asked, e.used = Stale, 0, now
-	t.at(e, now+Rest)
+	t.timers.Set(e, now+Rest)
 }

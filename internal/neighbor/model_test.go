@@ -47,7 +47,7 @@ func (g *players) listen(t *rapid.T) func(Event) {
 func (g *players) check(t *rapid.T) {
 	known, asking, octets := 0, 0, 0
 	for p, e := range g.entries {
-		if e.Place != p || g.timers[e.index] != e {
+		if e.Place != p || !g.timers.Holds(e) {
 			t.Fatalf("%v is misfiled", p)
 		}
 		if (e.state == Incomplete) != e.mac.IsZero() {
@@ -89,7 +89,7 @@ func (g *players) check(t *rapid.T) {
 			t.Fatalf("%d behind %s", len(list), port)
 		}
 	}
-	if filed != known || g.askingOn["ext"] != asking || octets != g.queued || len(g.timers) != len(g.entries) || asking > 4 {
+	if filed != known || g.askingOn["ext"] != asking || octets != g.queued || g.timers.Len() != len(g.entries) || asking > 4 {
 		t.Fatalf("%d filed, %d known; %d asked for, %d counted; %d octets, %d counted", filed, known, asking, g.askingOn["ext"], octets, g.queued)
 	}
 	g.Show()

@@ -3,6 +3,7 @@ package neighbor
 import (
 	"time"
 
+	"damselfly/internal/due"
 	"damselfly/internal/wire"
 )
 
@@ -19,7 +20,7 @@ type Table struct {
 	// and by network; those of pinned next hops are not counted.
 	asking, askingOn map[string]int
 	queued           int // octets that wait
-	timers           timers
+	timers           due.Queue[*entry]
 	events           []Event
 	shown            bool // what others see is what there is
 	view             View
@@ -39,9 +40,8 @@ type entry struct {
 	asked int // solicitations since the state began
 	// used is the uptime at which it was heard of or used last.
 	used time.Duration
-	// due is the uptime at which the state ends, index the place among the timers.
-	due   time.Duration
-	index int
+	// Timer is of the uptime at which the state ends.
+	due.Timer
 }
 
 // New returns an empty Table. spread moves a time to anywhere between half of it
@@ -94,7 +94,7 @@ func (t *Table) leave(e *entry) {
 
 // enter makes an entry without a MAC that is counted for asker.
 func (t *Table) enter(p Place, asker string) *entry {
-	e := &entry{Place: p, asker: asker, index: -1}
+	e := &entry{Place: p, asker: asker}
 	t.entries[p] = e
 	if asker != "" {
 		t.asking[asker]++
@@ -127,7 +127,7 @@ func (t *Table) drop(e *entry) {
 		t.leave(e)
 	}
 	delete(t.entries, e.Place)
-	t.cancel(e)
+	t.timers.Cancel(e)
 }
 
 // Settle ends the search for neighbours whose place is known from elsewhere by now:

@@ -1,7 +1,6 @@
 package neighbor
 
 import (
-	"container/heap"
 	"time"
 
 	"damselfly/internal/wire"
@@ -12,13 +11,13 @@ const Idle = time.Minute
 
 // Tick does what is due at now and returns how long there is nothing to do.
 func (t *Table) Tick(now time.Duration) (rest time.Duration) {
-	for len(t.timers) > 0 && t.timers[0].due <= now {
-		t.expire(now, t.timers[0])
+	for {
+		e, ok := t.timers.First(now)
+		if !ok {
+			return t.timers.Rest(now, Idle)
+		}
+		t.expire(now, e)
 	}
-	if len(t.timers) == 0 {
-		return Idle
-	}
-	return min(t.timers[0].due-now, Idle)
 }
 
 // expire ends the state of an entry whose time has come.
@@ -50,7 +49,7 @@ func (t *Table) expire(now time.Duration, e *entry) {
 func (t *Table) ask(now time.Duration, e *entry) {
 	e.asked++
 	t.tell(Ask, e)
-	t.at(e, now+Retrans)
+	t.timers.Set(e, now+Retrans)
 }
 
 // probe asks a known one whether it is there once more.
@@ -60,7 +59,7 @@ func (t *Table) probe(now time.Duration, e *entry) {
 	}
 	e.asked++
 	t.tell(AskHolder, e)
-	t.at(e, now+Retrans)
+	t.timers.Set(e, now+Retrans)
 }
 
 // fail gives a neighbour up that nobody answered for. A next hop is asked for
@@ -87,52 +86,4 @@ func (t *Table) lose(now time.Duration, e *entry) {
 	t.leave(e)
 	e.state, e.port, e.mac, e.asked, e.router = Incomplete, "", wire.MAC{}, 0, false
 	t.ask(now, e)
-}
-
-// at sets when an entry's state ends.
-func (t *Table) at(e *entry, due time.Duration) {
-	e.due = due
-	if e.index < 0 {
-		heap.Push(&t.timers, e)
-		return
-	}
-	heap.Fix(&t.timers, e.index)
-}
-
-func (t *Table) cancel(e *entry) {
-	if e.index >= 0 {
-		heap.Remove(&t.timers, e.index)
-	}
-}
-
-// timers are the entries ordered by due, each knowing its place.
-type timers []*entry
-
-// Len implements heap.Interface.
-func (q timers) Len() int { return len(q) }
-
-// Less implements heap.Interface.
-func (q timers) Less(i, j int) bool { return q[i].due < q[j].due }
-
-// Swap implements heap.Interface.
-func (q timers) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
-}
-
-// Push implements heap.Interface.
-func (q *timers) Push(x any) {
-	e := x.(*entry)
-	e.index = len(*q)
-	*q = append(*q, e)
-}
-
-// Pop implements heap.Interface.
-func (q *timers) Pop() any {
-	last := len(*q) - 1
-	e := (*q)[last]
-	(*q)[last] = nil
-	*q = (*q)[:last]
-	e.index = -1
-	return e
 }

@@ -14,7 +14,7 @@ func (t *Table) use(now time.Duration, e *entry) {
 	e.used = now
 	if e.state == Stale {
 		e.state = DelayState
-		t.at(e, now+Delay)
+		t.timers.Set(e, now+Delay)
 	}
 }
 
