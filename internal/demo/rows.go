@@ -11,7 +11,7 @@ import (
 	"damselfly/internal/lab"
 )
 
-var prefix = netip.MustParsePrefix("fd00:b1::/64")
+var prefix, linkLocal = netip.MustParsePrefix("fd00:b1::/64"), netip.MustParsePrefix("fe80::/10")
 
 // rows are the checks of the table, in the order they are made. Sabotage comes
 // as a flow of somebody else in front of Damselfly's, which it leaves alone.
@@ -90,11 +90,16 @@ func defaultRoute(ctx context.Context, g *lab.Guest) (seen string, err error) {
 	return seen, err
 }
 
-// lookPing pings between the guests and to the router.
+// lookPing pings between the guests and to the router. A guest may have the address that
+// it made of an advertisement before it may use its link-local one.
 func lookPing(ctx context.Context, s *scene) (string, error) {
-	target, err := s.vm2.LinkLocal()
-	if err != nil {
-		return "", err
+	var target netip.Addr
+	for _, g := range []*lab.Guest{s.vm1, s.vm2} {
+		a, err := g.WaitAddr(ctx, linkLocal)
+		if err != nil {
+			return "", err
+		}
+		target = a.Address
 	}
 	var seen []string
 	for _, t := range []struct{ name, address string }{
