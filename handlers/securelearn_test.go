@@ -153,7 +153,7 @@ func TestSecureAnnounced(t *testing.T) {
 	for _, a := range n.Router.All() {
 		o, _ := n.Owner(a)
 		r := pipeline.NewReplies(4096)
-		nd.Announce(n, o, a, r)
+		nd.Announce(n, o, a, time.Now(), r)
 		if len(r.List()) != 1 {
 			t.Fatalf("%s: %d frames", a, len(r.List()))
 		}

@@ -20,7 +20,7 @@ import (
 // An address for which its guest may sign is the guest's own to announce; that of a
 // router which signs is announced signed: "Unsolicited advertisements sent by a SEND node
 // MUST be secured" (RFC 3971 section 8).
-func Announce(n *topology.Network, o topology.Owner, a netip.Addr, r *pipeline.Replies) {
+func Announce(n *topology.Network, o topology.Owner, a netip.Addr, now time.Time, r *pipeline.Replies) {
 	if n.Send != nil && o.Learned {
 		return
 	}
@@ -39,7 +39,7 @@ func Announce(n *topology.Network, o topology.Owner, a netip.Addr, r *pipeline.R
 	if id := signer(n, o, a); id != nil {
 		b := r.Onward(&from, wire.NeighborAdvertFrameLen+id.Overhead(0))
 		wire.PutNeighborAdvert(b, &h, a, o.MAC, flags)
-		if id.Sign(b, wire.NeighborAdvertFrameLen, time.Now(), nil) == nil {
+		if id.Sign(b, wire.NeighborAdvertFrameLen, now, nil) == nil {
 			return
 		}
 		r.Undo(len(r.List()) - 1)

@@ -257,8 +257,8 @@ var entries = [firstFault]entry{
 	RouterHeard:       {"router-heard", "a Router Advertisement of the uplink was taken in; guests do not hear it"},
 	UplinkRouter:      {"uplink-router", "a Router Advertisement of the uplink, whose `accept_ra` is not set"},
 
-	ListenersAsked:       {"listeners-asked", "a multicast router asked ours alone who listens"},
 	ListenerHeard:        {"listener-heard", "a guest told which multicast groups it listens to; there is no multicast router to tell it on to"},
+	ListenersAsked:       {"listeners-asked", "a multicast router asked ours alone who listens"},
 	TooManyGroups:        {"too-many-groups", "the port listens to as many multicast groups as `limits` allow under `groups`; it does not get the others"},
 	TooManySources:       {"too-many-sources", "the port names more sources of multicast groups than four for each of its `groups`; it gets such groups from all sources"},
 	MulticastRouterAsked: {"multicast-router-asked", "a Multicast Router Solicitation; it is answered within two seconds"},

@@ -11,7 +11,7 @@ import (
 
 // change is what is still to be told of how one group's wants changed, each as often as the
 // Robustness Variable has it. What is told is what is wanted by then: a change that
-// comes meanwhile "triggers the immediate transmission of a new State Change Report",
+// comes meanwhile "triggers the immediate transmission of a new State-Change Report",
 // into which those before it are merged (RFC 9777 section 6.1).
 type change struct {
 	// mode is how often the filter mode is told, and all sources with it.

@@ -40,9 +40,9 @@ type AnnouncerConfig struct {
 	// Sink takes the advertisements. Its WriteReplies is called by Run's
 	// goroutine alone.
 	Sink pipeline.Sink
-	// Compose writes the frame that tells n of its address a, which o holds, or
+	// Compose writes the frame that tells n at now of its address a, which o holds, or
 	// nothing where that is o's own to tell.
-	Compose func(n *topology.Network, o topology.Owner, a netip.Addr, r *pipeline.Replies)
+	Compose func(n *topology.Network, o topology.Owner, a netip.Addr, now time.Time, r *pipeline.Replies)
 	// Log reports when sending begins to fail and works again; nil discards.
 	Log *slog.Logger
 }
@@ -185,7 +185,7 @@ func (c *Announcer) announce(now time.Time) time.Duration {
 			delete(c.pending, at)
 		} else if o, _, ok := placeOf(n, at.addr); ok {
 			made := len(c.replies.List())
-			if c.c.Compose(n, o, at.addr, c.replies); len(c.replies.List()) == made {
+			if c.c.Compose(n, o, at.addr, now, c.replies); len(c.replies.List()) == made {
 				delete(c.pending, at) // it is not Damselfly's to tell
 			}
 		} else {

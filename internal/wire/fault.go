@@ -109,7 +109,7 @@ const (
 	FaultListenerLength
 	// FaultNotGroup: Multicast Listener Discovery about an address that is no group (RFC 9777 section 5.2.9).
 	FaultNotGroup
-	// FaultListenerDestination: a General Query, or Multicast Router Discovery, that is not to the group it has to be to (RFC 9777 section 5.1.15).
+	// FaultListenerDestination: a General Query to a group that is not of all nodes or routers, or Multicast Router Discovery to another than its own (RFC 9777 section 5.1.15, RFC 4286 sections 3.5, 4.4 and 5.4).
 	FaultListenerDestination
 
 	faultEnd
