@@ -249,6 +249,17 @@ func TestSecureStaleElsewhere(t *testing.T) {
 		if why, replies := w.judge(&w.Bridge, again); why != reason.Learning || len(replies) > 0 {
 			t.Errorf("%v: by another: %s, %d replies", mode, handlers.ReasonName(why), len(replies))
 		}
+		told := func(changes ...func(*fixtures.SignedMessage)) []byte {
+			return w.advertise(t, append(changes, stale, func(m *fixtures.SignedMessage) {
+				m.To, m.Destination, m.Flags, m.Nonce = w.Neighbor.MAC, w.Neighbor.LinkLocal, wire.FlagSolicited|wire.FlagOverride, fixtures.SecureNonce
+			})...)
+		}
+		if why, _ := w.judge(&w.Asker, told()); why != reason.Relayed {
+			t.Errorf("%v: an answer by its own port: %s", mode, handlers.ReasonName(why))
+		}
+		if why, replies := w.judge(&w.Bridge, told(func(m *fixtures.SignedMessage) { m.LinkLayer, m.From = former, former })); why != reason.Learning || len(replies) > 0 {
+			t.Errorf("%v: an answer by another: %s, %d replies", mode, handlers.ReasonName(why), len(replies))
+		}
 	}
 }
 
