@@ -104,7 +104,8 @@ func withdrawn(c *lab.Capture, address string) bool {
 // (TestDHCPv6Decline).
 func TestDHCPcdConfirm(t *testing.T) {
 	twice(t, func(t *testing.T, ndExt bool) {
-		s := newStage(t, ndExt, topologyOf(t, "life"))
+		// Long enough that nothing is due for renewal before the client is done.
+		s := newStage(t, ndExt, strings.ReplaceAll(topologyOf(t, "life"), "preferred: 4s, valid: 40s", "preferred: 400s, valid: 800s"))
 		serve(t, s)
 		vm1 := addGuest(t, s, lab.GuestOptions{Name: "vm1", MAC: "02:00:00:00:00:11"})
 		linkReady(t, vm1)
